@@ -1,0 +1,3 @@
+//! A developer tool.
+
+fn main() {}

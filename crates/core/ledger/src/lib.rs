@@ -1,0 +1,2 @@
+//! What a block does to the accounts: transactions, execution, state root.
+#![forbid(unsafe_code)]

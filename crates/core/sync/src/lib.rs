@@ -1,0 +1,2 @@
+//! How to catch up: skeleton, bodies, verify, import.
+#![forbid(unsafe_code)]

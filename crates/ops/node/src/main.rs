@@ -1,0 +1,3 @@
+//! The `alys` binary.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Mailboxes, supervision, restart policy, clock.

@@ -1,0 +1,1 @@
+//! The actors: network, peer, sync, chain, supervisor.

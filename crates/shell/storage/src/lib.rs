@@ -1,0 +1,1 @@
+//! Blocks, certificates, state and the signing record on disk, committed atomically.

@@ -1,0 +1,1 @@
+//! The network as a trait; libp2p stops here.

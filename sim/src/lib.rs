@@ -1,0 +1,1 @@
+//! The seeded world: simulated transport, virtual time, faults, invariants.
