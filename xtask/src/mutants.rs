@@ -1,0 +1,31 @@
+//! Mutation tests: every small change of the quorum, the gate and the gap arithmetic must fail some test.
+
+use alys_figure::Figure;
+use anyhow::Result;
+
+use crate::run::{command, root, target, visibly};
+use crate::tools;
+
+/// The files in which no mutant may survive without a written reason (`.cargo/mutants.toml` lists the reasons).
+const FILES: &[&str] =
+    &["crates/core/chain/src/quorum.rs", "crates/core/sync/src/gate.rs", "crates/core/sync/src/gaps.rs"];
+
+/// Runs cargo-mutants and prints how many mutants were caught and missed.
+pub fn report(json: bool) -> Result<()> {
+    let tool = tools::cargo("cargo-mutants", "27.1.0")?;
+    let out = target().join("mutants");
+    let mut run = command(&tool.to_string_lossy(), &["mutants", "--no-shuffle", "--baseline", "skip"]);
+    run.arg("--output").arg(&out);
+    for file in FILES {
+        run.arg("--file").arg(root().join(file));
+    }
+    let result = visibly(run);
+    for (kind, bar) in [("caught", false), ("missed", true), ("timeout", true), ("unviable", false)] {
+        let list =
+            std::fs::read_to_string(out.join("mutants.out").join(format!("{kind}.txt"))).unwrap_or_default();
+        let count = u32::try_from(list.lines().count()).unwrap_or(u32::MAX);
+        let figure = Figure::new(format!("mutants/{kind}"), count.into(), "mutants");
+        if bar { figure.pass(count == 0) } else { figure }.print(json);
+    }
+    result
+}
