@@ -1,0 +1,34 @@
+//! What peers are served from.
+
+use alys_chain::{BlockId, Height};
+use alys_wire::Status;
+use bytes::Bytes;
+use thiserror::Error;
+
+/// The chain as stored, for serving: synchronous reads that return the stored bytes. Called from a blocking thread, by many at once.
+pub trait BlockSource: Send + Sync + 'static {
+    /// What we say of ourselves.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the store cannot be read now.
+    fn status(&self) -> Result<Status, Unavailable>;
+
+    /// The certified headers of our certified chain from this height on, ascending and without gaps, at most `count`, each in its wire
+    /// encoding. Empty if there is none.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the store cannot be read now.
+    fn headers(&self, from: Height, count: u32) -> Result<Vec<Bytes>, Unavailable>;
+
+    /// The bodies of these blocks as stored, in this order, `None` for one that we lack; from the first on as many as fit into `budget`
+    /// bytes, but at least one. The caller asks again for the rest, so that memory stays within the budget.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the store cannot be read now.
+    fn bodies(&self, ids: &[BlockId], budget: usize) -> Result<Vec<Option<Bytes>>, Unavailable>;
+}
+
+/// The store cannot be read now; the request is refused without blame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the store cannot be read now")]
+pub struct Unavailable;
