@@ -1,2 +1,26 @@
 //! How to catch up: skeleton, bodies, verify, import.
+//!
+//! - **Decides**: what is asked of whom and until when, what is verified and imported next, when this node is synced, and whether
+//!   it may produce.
+//! - **In**: [`Event`]s: commands, what peers and the chain did, ticks. Time is passed in.
+//! - **Out**: [`Action`]s for the shell; [`SyncStatus`] and [`GateReport`] on demand.
+//! - **On failure**: every failure is a peer's, the moment's or ours, by type ([`Fault`]). A range that was not served goes
+//!   back to what is missing, an import that failed is tried again, and nothing is ever rolled back.
+//!
+//! What is missing is computed from the durable tip, the skeleton, and what is in flight or held. There is no download
+//! cursor, so there is none that can be wrong.
 #![forbid(unsafe_code)]
+
+pub mod blame;
+pub mod event;
+pub mod gate;
+pub mod mode;
+pub mod status;
+pub mod tip;
+
+pub use blame::{Fault, Observation, Offence};
+pub use event::{Action, ArrivedBody, BatchId, Event, LeaseEnd, LeaseId, Report, Start};
+pub use gate::{Condition, ConditionName, Evidence, Federation, GateReport};
+pub use mode::Mode;
+pub use status::{SyncStatus, WaitingFor};
+pub use tip::{BlockRef, Tip};
