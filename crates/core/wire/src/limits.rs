@@ -1,0 +1,86 @@
+//! Every size limit of the wire, each with its reason. What a limit protects is memory: a decoder compares with it before it allocates.
+//!
+//! All of them follow from the chain's own limits, so that whatever the chain allows can travel: a block that is valid but cannot be
+//! published stops a chain.
+
+use core::time::Duration;
+
+use alys_chain::{BlockId, Header};
+
+use crate::chain_types::{APPROVAL_BYTES, MAX_CERTIFICATE_BYTES};
+use crate::peer_id::PeerId;
+
+/// The longest transaction, encoded: the chain's own limit.
+pub const MAX_TRANSACTION_BYTES: usize = 128 * 1024;
+
+/// The longest body, encoded: the chain's own limit.
+pub const MAX_BODY_BYTES: usize = 2 * 1024 * 1024;
+
+/// The size of a block id.
+pub const BLOCK_ID_BYTES: usize = size_of::<BlockId>();
+
+/// A header and its certificate: what a skeleton consists of.
+pub const MAX_CERTIFIED_HEADER_BYTES: usize = Header::SIZE + MAX_CERTIFICATE_BYTES;
+
+/// The fixed part of a proposal: header, approval, two offsets.
+pub(crate) const PROPOSAL_FIXED_BYTES: usize = Header::SIZE + APPROVAL_BYTES + 4 + 4;
+
+/// A whole block as a gossip message: the version, the fixed part, the parent's certificate and the largest body, a selector before each of
+/// the two. Not lower: a block above it could never be published. Not higher: nothing larger is ever valid. The transport sets its gossip
+/// limit to this, for all topics (a limit of one topic above the global one silently loses messages).
+pub const MAX_GOSSIP_BYTES: usize = 1 + PROPOSAL_FIXED_BYTES + 1 + MAX_CERTIFICATE_BYTES + 1 + MAX_BODY_BYTES;
+
+/// Up to this size a body is gossiped with its header; above it the header alone is, and the body is pulled. A message of 100 KB was
+/// received 7 to 9 times over in a mesh of degree 10. Not lower: a pull costs a round trip, and the slot is short.
+pub const INLINE_BODY_BYTES: usize = 64 * 1024;
+
+/// How many headers one request may ask for: some 150 KB of answer, 15 ms of verification. Not more: the certificates of one request are
+/// the smallest unit that can be asked again. Not fewer: at 100 ms of round trip 512 still fetch 5,000 a second with one request in flight.
+pub const MAX_HEADERS_PER_REQUEST: u32 = 512;
+
+/// How many bodies one request may name: small blocks are limited by this, large ones by [`MAX_BODIES_ANSWER_BYTES`]. 1,024 ids are 32 KB,
+/// which is what a server must read before it knows what is wanted.
+pub const MAX_BODIES_PER_REQUEST: usize = 1024;
+
+/// After this many bytes of bodies a server ends its answer (never before the first body). Not lower: ranges of 16 MiB carried 170 MB/s at
+/// 100 ms of round trip over one stream, those of 1 MiB 2.3. Not higher: this is what a cancelled request may have in flight for nothing.
+pub const MAX_BODIES_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+
+/// A frame's type byte and length.
+pub const FRAME_HEAD_BYTES: usize = 1 + 4;
+
+/// The longest frame payload: a body with its request id and block id.
+pub const MAX_FRAME_PAYLOAD_BYTES: usize = 8 + BLOCK_ID_BYTES + MAX_BODY_BYTES;
+
+/// The longest payload of a request frame: a full list of ids. A server buffers no more than this for a stream.
+pub const MAX_REQUEST_PAYLOAD_BYTES: usize = 8 + MAX_BODIES_PER_REQUEST * BLOCK_ID_BYTES;
+
+/// The longest [`Status`](crate::Status): two heights, an offset, a selector and a certified header.
+pub const MAX_STATUS_BYTES: usize = 8 + 8 + 4 + 1 + MAX_CERTIFIED_HEADER_BYTES;
+
+/// The nonce that a claim of federation must sign, so that no old claim can be shown again.
+pub const NONCE_BYTES: usize = 32;
+
+/// The longest claim of federation: two peer ids, genesis, nonce, key, signature and a few integers are below 400 bytes; the rest is room
+/// for a further quorum. Not more: a claim is read from peers of whom nothing is known yet.
+pub const MAX_CLAIM_BYTES: usize = 1024;
+
+/// The longest address in text: a DNS name has at most 253 characters, its transport and port some 25, the peer's id at most 65.
+pub const MAX_ADDRESS_BYTES: usize = 384;
+
+/// The longest peer id in base58: 44 bytes at 1.37 characters each, rounded up.
+pub const MAX_PEER_ID_CHARS: usize = PeerId::MAX_BYTES * 138 / 100 + 1;
+
+/// The longest wait that a refusal may ask for. Longer ones are cut to this, or a peer could put itself out of reach of every retry.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
+
+/// The version byte that starts every gossip message.
+pub const GOSSIP_VERSION: u8 = 1;
+
+const _: () = {
+    assert!(MAX_TRANSACTION_BYTES < MAX_BODY_BYTES, "every valid transaction fits a body");
+    assert!(INLINE_BODY_BYTES < MAX_BODY_BYTES, "else nothing is ever pulled");
+    assert!(MAX_BODIES_ANSWER_BYTES >= MAX_BODY_BYTES, "an answer can hold the largest body");
+    assert!(MAX_REQUEST_PAYLOAD_BYTES < MAX_FRAME_PAYLOAD_BYTES, "requests are small");
+    assert!(MAX_FRAME_PAYLOAD_BYTES < u32::MAX as usize, "lengths are 32 bits wide");
+};
