@@ -2,7 +2,9 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::error::Invalid;
 use crate::ids::{AuthorityIndex, BlockId, Hash, Height, Slot};
+use crate::read::Reader;
 
 /// Separates a header's hash from every other SHA-256 in the system.
 const HEADER_DOMAIN: &[u8] = b"alys/header/1";
@@ -40,6 +42,22 @@ impl Header {
         out[80..112].copy_from_slice(self.state_root.as_bytes());
         out[112] = self.proposer.0;
         out
+    }
+
+    /// What [`Header::encode`] wrote. Only the size is checked; the rules are in [`crate::verify`].
+    ///
+    /// # Errors
+    /// [`Invalid::Length`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, Invalid> {
+        let mut from = Reader::sized("header", bytes, Self::SIZE)?;
+        Ok(Self {
+            height: Height(from.u64()?),
+            slot: Slot(from.u64()?),
+            parent: BlockId(*from.array()?),
+            body_root: Hash(*from.array()?),
+            state_root: Hash(*from.array()?),
+            proposer: AuthorityIndex(from.u8()?),
+        })
     }
 
     /// The name of the block: SHA-256 over a domain tag and the encoding.

@@ -7,14 +7,31 @@
 //! - **On failure**: returns the error; nothing here panics on a value from outside, nothing here does IO.
 #![forbid(unsafe_code)]
 
+pub mod approval;
 pub mod block;
+pub mod bls;
 pub mod certificate;
+pub mod error;
+pub mod genesis;
 pub mod header;
+mod hex_serde;
 pub mod ids;
+pub mod limits;
+pub mod lineage;
+mod read;
+pub mod rules;
+pub mod schedule;
 pub mod time;
 
-pub use block::{Block, Body};
+pub use approval::{Counted, Tally};
+pub use block::{Block, Body, Transactions};
+pub use bls::{PossessionProof, PublicKey, SecretKey, Signature};
 pub use certificate::{Approval, Certificate, CertifiedBlock, CertifiedHeader, SetQuorum};
+pub use error::{Early, Invalid};
+pub use genesis::{Account, Amount, Genesis};
 pub use header::Header;
 pub use ids::{AuthorityIndex, BlockId, Hash, Height, HeightRange, SetId, Slot};
+pub use lineage::{Lineage, Required};
+pub use rules::{Rules, SigningDomain};
+pub use schedule::{Authority, AuthoritySet, Period, Quorum, Schedule, Seat};
 pub use time::{Moment, UnixMillis};
