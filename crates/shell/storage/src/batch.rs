@@ -1,0 +1,145 @@
+//! What is written together: a list of changes, built with named verbs.
+
+use alys_chain::{Body, Hash, Header, Height};
+use bytes::Bytes;
+
+use crate::codec;
+use crate::tables::{Change, Table, meta};
+use crate::{BlockRef, Location, SigningRecord, StateKey};
+
+/// One atomic change of the database. Later verbs win over earlier ones; nothing is read, so the same batch can be committed twice.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    changes: Vec<Change>,
+    bytes: usize,
+    signs: bool,
+}
+
+impl Batch {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Stores a header, what the chain remembers of its ancestry, and its body (an empty one takes no room). A certificate that is already
+    /// stored stays.
+    pub fn put_block(&mut self, block: BlockRef, header: &Header, lineage: &[u8], body: &Body) -> &mut Self {
+        self.put(Table::Ids, block.id.as_bytes().to_vec(), codec::height(block.height));
+        self.put(Table::Headers, codec::header_key(block), codec::header_row(header, lineage));
+        if !body.0.is_empty() {
+            self.put(Table::Bodies, codec::block_key(block), body.0.clone());
+        }
+        self
+    }
+
+    /// Stores the certificate of a block, in the encoding that it is served in.
+    pub fn certify(&mut self, block: BlockRef, certificate: &[u8]) -> &mut Self {
+        self.put(Table::Headers, codec::certificate_key(block), Bytes::copy_from_slice(certificate))
+    }
+
+    /// Removes a block with everything stored under it: header, certificate, lineage, body, diff. Pointers to it are left alone.
+    pub fn remove_block(&mut self, block: BlockRef) -> &mut Self {
+        self.delete(Table::Ids, block.id.as_bytes().to_vec());
+        self.delete(Table::Headers, codec::header_key(block));
+        self.delete(Table::Headers, codec::certificate_key(block));
+        self.delete(Table::Bodies, codec::block_key(block));
+        self.remove_diff(block)
+    }
+
+    /// Makes this the block of the canonical chain at its height.
+    pub fn make_canonical(&mut self, block: BlockRef) -> &mut Self {
+        self.put(
+            Table::Canonical,
+            codec::height(block.height).to_vec(),
+            Bytes::copy_from_slice(block.id.as_bytes()),
+        )
+    }
+
+    /// Leaves the canonical chain without a block at this height.
+    pub fn clear_canonical(&mut self, height: Height) -> &mut Self {
+        self.delete(Table::Canonical, codec::height(height).to_vec())
+    }
+
+    /// Moves the head.
+    pub fn set_head(&mut self, block: BlockRef) -> &mut Self {
+        self.put(Table::Meta, meta::HEAD.to_vec(), codec::block_row(block))
+    }
+
+    /// Moves the final block.
+    pub fn set_final(&mut self, block: BlockRef) -> &mut Self {
+        self.put(Table::Meta, meta::FINAL.to_vec(), codec::block_row(block))
+    }
+
+    /// Sets a value of the state.
+    pub fn put_state(&mut self, key: StateKey, value: &[u8]) -> &mut Self {
+        self.put(Table::State, codec::state_key(key), Bytes::copy_from_slice(value))
+    }
+
+    /// Removes a value of the state.
+    pub fn remove_state(&mut self, key: StateKey) -> &mut Self {
+        self.delete(Table::State, codec::state_key(key))
+    }
+
+    /// Stores what a block changed in the state, so that it can be undone or applied.
+    pub fn put_diff(&mut self, block: BlockRef, diff: &[u8]) -> &mut Self {
+        self.put(Table::Diffs, codec::block_key(block), Bytes::copy_from_slice(diff))
+    }
+
+    /// Removes a diff: the block became final, or was pruned.
+    pub fn remove_diff(&mut self, block: BlockRef) -> &mut Self {
+        self.delete(Table::Diffs, codec::block_key(block))
+    }
+
+    /// Says where a transaction stands in the canonical chain.
+    pub fn index_transaction(&mut self, hash: Hash, location: Location) -> &mut Self {
+        self.put(Table::Transactions, hash.as_bytes().to_vec(), codec::location_row(location))
+    }
+
+    /// Forgets where a transaction stood.
+    pub fn unindex_transaction(&mut self, hash: Hash) -> &mut Self {
+        self.delete(Table::Transactions, hash.as_bytes().to_vec())
+    }
+
+    /// Records a signature, before it leaves the process. Makes the whole batch durable.
+    pub fn record_signing(&mut self, record: SigningRecord) -> &mut Self {
+        self.signs = true;
+        self.put(Table::Meta, meta::SIGNING.to_vec(), codec::signing_row(record))
+    }
+
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// The keys and values in bytes: what a group commit is limited by.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) const fn signs(&self) -> bool {
+        self.signs
+    }
+
+    pub(crate) fn put_meta(&mut self, key: &[u8], value: Bytes) {
+        self.put(Table::Meta, key.to_vec(), value);
+    }
+
+    pub(crate) fn into_changes(self) -> Vec<Change> {
+        self.changes
+    }
+
+    fn put(&mut self, table: Table, key: Vec<u8>, value: Bytes) -> &mut Self {
+        self.bytes = self.bytes.saturating_add(key.len()).saturating_add(value.len());
+        self.changes.push(Change { table, key, value: Some(value) });
+        self
+    }
+
+    fn delete(&mut self, table: Table, key: Vec<u8>) -> &mut Self {
+        self.bytes = self.bytes.saturating_add(key.len());
+        self.changes.push(Change { table, key, value: None });
+        self
+    }
+}

@@ -1,0 +1,260 @@
+//! Keys and rows as bytes. Integers in keys are big-endian, so that the order of bytes is the order of numbers; a row that does not have its
+//! exact size is damage, never a guess.
+
+use alys_chain::{AuthorityIndex, BlockId, Hash, Header, Height, Slot};
+use bytes::Bytes;
+
+use crate::{BlockRef, Location, SigningRecord, StateKey, StoreError};
+
+/// Height and id.
+const BLOCK_KEY: usize = 8 + 32;
+/// Distinguishes what is stored under one block in the table of headers: the header first.
+const HEADER: u8 = 0;
+/// Its certificate behind it.
+const CERTIFICATE: u8 = 1;
+/// Behind every key that starts with a height.
+pub(crate) const END_OF_HEIGHTS: [u8; BLOCK_KEY + 2] = [0xff; BLOCK_KEY + 2];
+
+/// What a row of the table of headers is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Header,
+    Certificate,
+}
+
+pub(crate) fn height(height: Height) -> Bytes {
+    Bytes::copy_from_slice(&height.get().to_be_bytes())
+}
+
+pub(crate) fn block_key(block: BlockRef) -> Vec<u8> {
+    let mut key = Vec::with_capacity(BLOCK_KEY + 1);
+    key.extend_from_slice(&block.height.get().to_be_bytes());
+    key.extend_from_slice(block.id.as_bytes());
+    key
+}
+
+pub(crate) fn header_key(block: BlockRef) -> Vec<u8> {
+    let mut key = block_key(block);
+    key.push(HEADER);
+    key
+}
+
+pub(crate) fn certificate_key(block: BlockRef) -> Vec<u8> {
+    let mut key = block_key(block);
+    key.push(CERTIFICATE);
+    key
+}
+
+pub(crate) fn block_row(block: BlockRef) -> Bytes {
+    block_key(block).into()
+}
+
+pub(crate) fn header_row(header: &Header, lineage: &[u8]) -> Bytes {
+    let mut row = Vec::with_capacity(Header::SIZE + lineage.len());
+    row.extend_from_slice(&header.encode());
+    row.extend_from_slice(lineage);
+    row.into()
+}
+
+/// Accounts lie under `[0, bucket, address]`, buckets under `[1, bucket]`.
+pub(crate) fn state_key(key: StateKey) -> Vec<u8> {
+    match key {
+        StateKey::Account { bucket, address } => {
+            let mut bytes = Vec::with_capacity(22);
+            bytes.extend_from_slice(&[0, bucket]);
+            bytes.extend_from_slice(&address);
+            bytes
+        }
+        StateKey::Bucket(bucket) => vec![1, bucket],
+    }
+}
+
+/// The first key behind the accounts of a bucket: longer than any of theirs.
+pub(crate) fn state_end(bucket: u8) -> Vec<u8> {
+    let mut end = vec![0xff; 23];
+    end[0] = 0;
+    end[1] = bucket;
+    end
+}
+
+pub(crate) fn location_row(location: Location) -> Bytes {
+    let mut row = Vec::with_capacity(12);
+    row.extend_from_slice(&location.height.get().to_be_bytes());
+    row.extend_from_slice(&location.position.to_be_bytes());
+    row.into()
+}
+
+pub(crate) fn signing_row(record: SigningRecord) -> Bytes {
+    let mut row = Vec::with_capacity(48);
+    row.extend_from_slice(&record.slot.get().to_be_bytes());
+    row.extend_from_slice(record.block.as_bytes());
+    row.extend_from_slice(&record.lock.get().to_be_bytes());
+    row.into()
+}
+
+/// Reads fixed-size fields from the front of a row.
+struct Fields<'a> {
+    rest: &'a [u8],
+    what: &'static str,
+}
+
+impl<'a> Fields<'a> {
+    const fn of(what: &'static str, row: &'a [u8]) -> Self {
+        Self { rest: row, what }
+    }
+
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], StoreError> {
+        let (field, rest) =
+            self.rest.split_first_chunk::<N>().ok_or_else(|| StoreError::corrupted(self.what))?;
+        self.rest = rest;
+        Ok(*field)
+    }
+
+    fn end(self) -> Result<(), StoreError> {
+        if self.rest.is_empty() { Ok(()) } else { Err(StoreError::corrupted(self.what)) }
+    }
+}
+
+pub(crate) fn read_height(row: &[u8]) -> Result<Height, StoreError> {
+    let mut fields = Fields::of("a height", row);
+    let height = Height(u64::from_be_bytes(fields.take()?));
+    fields.end()?;
+    Ok(height)
+}
+
+pub(crate) fn read_number(row: &[u8]) -> Result<u64, StoreError> {
+    read_height(row).map(Height::get)
+}
+
+pub(crate) fn read_id(row: &[u8]) -> Result<BlockId, StoreError> {
+    let mut fields = Fields::of("a block id", row);
+    let id = BlockId(fields.take()?);
+    fields.end()?;
+    Ok(id)
+}
+
+pub(crate) fn read_block(row: &[u8]) -> Result<BlockRef, StoreError> {
+    let mut fields = Fields::of("a block pointer", row);
+    let block = read_block_fields(&mut fields)?;
+    fields.end()?;
+    Ok(block)
+}
+
+fn read_block_fields(fields: &mut Fields<'_>) -> Result<BlockRef, StoreError> {
+    Ok(BlockRef { height: Height(u64::from_be_bytes(fields.take()?)), id: BlockId(fields.take()?) })
+}
+
+/// The key of a row in the table of headers.
+pub(crate) fn read_header_key(key: &[u8]) -> Result<(BlockRef, Kind), StoreError> {
+    let mut fields = Fields::of("the key of a header", key);
+    let block = read_block_fields(&mut fields)?;
+    let [kind] = fields.take::<1>()?;
+    fields.end()?;
+    match kind {
+        HEADER => Ok((block, Kind::Header)),
+        CERTIFICATE => Ok((block, Kind::Certificate)),
+        _ => Err(StoreError::corrupted("the key of a header")),
+    }
+}
+
+/// The encoded header and the lineage, without copying.
+pub(crate) fn split_header_row(mut row: Bytes) -> Result<(Bytes, Bytes), StoreError> {
+    if row.len() < Header::SIZE {
+        return Err(StoreError::corrupted("a header"));
+    }
+    let header = row.split_to(Header::SIZE);
+    Ok((header, row))
+}
+
+pub(crate) fn read_header(bytes: &[u8]) -> Result<Header, StoreError> {
+    let mut fields = Fields::of("a header", bytes);
+    let header = Header {
+        height: Height(u64::from_le_bytes(fields.take()?)),
+        slot: Slot(u64::from_le_bytes(fields.take()?)),
+        parent: BlockId(fields.take()?),
+        body_root: Hash(fields.take()?),
+        state_root: Hash(fields.take()?),
+        proposer: AuthorityIndex(fields.take::<1>()?[0]),
+    };
+    fields.end()?;
+    Ok(header)
+}
+
+pub(crate) fn read_account_key(key: &[u8]) -> Result<[u8; 20], StoreError> {
+    let mut fields = Fields::of("the key of an account", key);
+    let _prefix: [u8; 2] = fields.take()?;
+    let address = fields.take()?;
+    fields.end()?;
+    Ok(address)
+}
+
+pub(crate) fn read_location(row: &[u8]) -> Result<Location, StoreError> {
+    let mut fields = Fields::of("the location of a transaction", row);
+    let location = Location {
+        height: Height(u64::from_be_bytes(fields.take()?)),
+        position: u32::from_be_bytes(fields.take()?),
+    };
+    fields.end()?;
+    Ok(location)
+}
+
+pub(crate) fn read_signing(row: &[u8]) -> Result<SigningRecord, StoreError> {
+    let mut fields = Fields::of("the signing record", row);
+    let record = SigningRecord {
+        slot: Slot(u64::from_be_bytes(fields.take()?)),
+        block: BlockId(fields.take()?),
+        lock: Slot(u64::from_be_bytes(fields.take()?)),
+    };
+    fields.end()?;
+    Ok(record)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header() -> Header {
+        Header {
+            height: Height(7),
+            slot: Slot(9),
+            parent: BlockId([1; 32]),
+            body_root: Hash([2; 32]),
+            state_root: Hash([3; 32]),
+            proposer: AuthorityIndex(4),
+        }
+    }
+
+    #[test]
+    fn rows_come_back_as_they_went_in() {
+        let block = BlockRef::new(Height(7), BlockId([9; 32]));
+        assert_eq!(read_block(&block_row(block)).unwrap(), block);
+        let (encoded, lineage) = split_header_row(header_row(&header(), b"ancestry")).unwrap();
+        assert_eq!((read_header(&encoded).unwrap(), &lineage[..]), (header(), &b"ancestry"[..]));
+        let location = Location { height: Height(3), position: 5 };
+        assert_eq!(read_location(&location_row(location)).unwrap(), location);
+        let record = SigningRecord { slot: Slot(4), block: BlockId([5; 32]), lock: Slot(3) };
+        assert_eq!(read_signing(&signing_row(record)).unwrap(), record);
+        assert_eq!(read_header_key(&certificate_key(block)).unwrap(), (block, Kind::Certificate));
+    }
+
+    #[test]
+    fn a_row_of_another_size_is_damage() {
+        let block = BlockRef::new(Height(7), BlockId([9; 32]));
+        assert!(read_block(&block_row(block)[..39]).is_err());
+        assert!(read_block(&[0; 41]).is_err());
+        assert!(read_height(&[0; 7]).is_err());
+        assert!(read_id(&[0; 33]).is_err());
+        assert!(split_header_row(Bytes::from_static(&[0; 112])).is_err());
+        assert!(read_header_key(&[9; 41]).is_err(), "an unknown kind");
+        assert!(read_account_key(&[0; 21]).is_err());
+    }
+
+    #[test]
+    fn every_key_of_a_bucket_lies_before_its_end_and_behind_its_start() {
+        let last = state_key(StateKey::Account { bucket: 6, address: [0xff; 20] });
+        let next = state_key(StateKey::Account { bucket: 7, address: [0; 20] });
+        assert!(last < state_end(6) && state_end(6) < next);
+        let top = state_key(StateKey::Account { bucket: 255, address: [0xff; 20] });
+        assert!(top < state_end(255) && state_end(255) < state_key(StateKey::Bucket(0)));
+    }
+}

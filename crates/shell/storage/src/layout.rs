@@ -1,0 +1,312 @@
+//! The meaning of the rows: [`Store`] over any backend. Both backends share it, so they cannot differ in anything but how bytes are kept.
+
+use std::sync::Mutex;
+
+use alys_chain::{BlockId, Body, Hash, Height};
+use bytes::Bytes;
+
+use crate::codec::{self, Kind};
+use crate::tables::{Row, Table, Tables, View, meta};
+use crate::{
+    Batch, BlockRef, CertifiedBytes, Committed, Durability, Limit, Location, SigningRecord, StateEntry,
+    StateKey, Store, StoreError, StoredHeader,
+};
+
+/// The version of the tables and rows. Another one is refused, never converted silently.
+const FORMAT: u64 = 1;
+
+/// A database of one chain over a backend: [`crate::MemoryDisk::open`].
+pub struct ChainStore {
+    tables: Box<dyn Tables>,
+    genesis: BlockId,
+    /// The number of the last commit. Held during a commit: there is one writer.
+    commits: Mutex<u64>,
+}
+
+impl ChainStore {
+    /// Takes a backend over: checks that it belongs to this network, or marks an empty one.
+    pub(crate) fn open(
+        tables: Box<dyn Tables>,
+        path: &std::path::Path,
+        genesis: BlockId,
+    ) -> Result<Self, StoreError> {
+        let commits = check_origin(&*tables.view()?, path, genesis)?;
+        let fresh = commits.is_none();
+        let store = Self { tables, genesis, commits: Mutex::new(commits.unwrap_or(0)) };
+        if fresh {
+            let mut batch = Batch::new();
+            batch.put_meta(meta::GENESIS, Bytes::copy_from_slice(genesis.as_bytes()));
+            batch.put_meta(meta::FORMAT, Bytes::copy_from_slice(&FORMAT.to_be_bytes()));
+            store.commit(batch, Durability::Durable)?;
+        }
+        Ok(store)
+    }
+
+    fn pointer(&self, key: &[u8]) -> Result<BlockRef, StoreError> {
+        let row = self.tables.view()?.get(Table::Meta, key)?;
+        row.map_or(Ok(BlockRef::new(Height::ZERO, self.genesis)), |row| codec::read_block(&row))
+    }
+}
+
+/// The number of commits of the database, `None` if it is empty.
+fn check_origin(
+    view: &dyn View,
+    path: &std::path::Path,
+    expected: BlockId,
+) -> Result<Option<u64>, StoreError> {
+    let Some(commits) = view.get(Table::Meta, meta::COMMITS)? else {
+        return Ok(None);
+    };
+    let format = view.get(Table::Meta, meta::FORMAT)?.ok_or_else(|| StoreError::corrupted("no format"))?;
+    let format = codec::read_number(&format)?;
+    if format != FORMAT {
+        return Err(StoreError::WrongVersion { path: path.to_owned(), found: format, expected: FORMAT });
+    }
+    let found = view.get(Table::Meta, meta::GENESIS)?.ok_or_else(|| StoreError::corrupted("no genesis"))?;
+    let found = codec::read_id(&found)?;
+    if found != expected {
+        return Err(StoreError::WrongGenesis { path: path.to_owned(), found, expected });
+    }
+    codec::read_number(&commits).map(Some)
+}
+
+fn locate(view: &dyn View, id: BlockId) -> Result<Option<BlockRef>, StoreError> {
+    let row = view.get(Table::Ids, id.as_bytes())?;
+    row.map(|row| Ok(BlockRef::new(codec::read_height(&row)?, id))).transpose()
+}
+
+fn stored_header(
+    block: BlockRef,
+    row: Bytes,
+    certificate: Option<Bytes>,
+) -> Result<StoredHeader, StoreError> {
+    let (header, lineage) = codec::split_header_row(row)?;
+    let header = codec::read_header(&header)?;
+    Ok(StoredHeader { id: block.id, header, certificate, lineage })
+}
+
+fn body(view: &dyn View, id: BlockId) -> Result<Option<Bytes>, StoreError> {
+    let Some(block) = locate(view, id)? else {
+        return Ok(None);
+    };
+    // An empty body has no row.
+    Ok(Some(view.get(Table::Bodies, &codec::block_key(block))?.unwrap_or_default()))
+}
+
+/// How much of a limit is left. The first row always fits.
+struct Room {
+    limit: Limit,
+    rows: usize,
+    bytes: usize,
+}
+
+impl Room {
+    const fn new(limit: Limit) -> Self {
+        Self { limit, rows: 0, bytes: 0 }
+    }
+
+    /// Whether one more row of this size fits; counts it if so.
+    const fn take(&mut self, bytes: usize) -> bool {
+        let total = self.bytes.saturating_add(bytes);
+        if self.rows >= self.limit.count || (self.rows > 0 && total > self.limit.bytes) {
+            return false;
+        }
+        self.rows += 1;
+        self.bytes = total;
+        true
+    }
+}
+
+/// Walks the rows of the table of headers block by block.
+struct Blocks<'a> {
+    rows: std::iter::Peekable<crate::tables::Rows<'a>>,
+}
+
+impl<'a> Blocks<'a> {
+    fn from(view: &'a dyn View, height: Height) -> Self {
+        let rows = view.scan(Table::Headers, &codec::height(height), &codec::END_OF_HEIGHTS);
+        Self { rows: rows.peekable() }
+    }
+
+    /// The certificate behind the header, if there is one.
+    fn certificate(&mut self, of: BlockRef) -> Result<Option<Bytes>, StoreError> {
+        let behind = codec::certificate_key(of);
+        match self.rows.next_if(|row| row.as_ref().map_or(true, |(key, _)| *key == behind)) {
+            None => Ok(None),
+            Some(row) => row.map(|(_, certificate)| Some(certificate)),
+        }
+    }
+
+    fn read(&mut self, (key, header): Row) -> Result<(BlockRef, Bytes, Option<Bytes>), StoreError> {
+        match codec::read_header_key(&key)? {
+            (block, Kind::Header) => Ok((block, header, self.certificate(block)?)),
+            (block, Kind::Certificate) => {
+                Err(StoreError::corrupted(format!("a certificate without its header {}", block.id)))
+            }
+        }
+    }
+}
+
+impl Iterator for Blocks<'_> {
+    type Item = Result<(BlockRef, Bytes, Option<Bytes>), StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let row = self.rows.next()?;
+        Some(row.and_then(|row| self.read(row)))
+    }
+}
+
+/// The ids of the canonical chain from a height on, for as long as there is no gap.
+fn canonical_chain(view: &dyn View, from: Height) -> impl Iterator<Item = Result<BlockRef, StoreError>> {
+    let rows = view.scan(Table::Canonical, &codec::height(from), &codec::END_OF_HEIGHTS);
+    let mut expected = Some(from);
+    rows.map(|row| {
+        let (key, id) = row?;
+        Ok(BlockRef::new(codec::read_height(&key)?, codec::read_id(&id)?))
+    })
+    .take_while(move |block: &Result<BlockRef, StoreError>| match block {
+        Ok(block) => {
+            let contiguous = expected == Some(block.height);
+            expected = block.height.next();
+            contiguous
+        }
+        Err(_) => true,
+    })
+}
+
+impl Store for ChainStore {
+    fn genesis(&self) -> BlockId {
+        self.genesis
+    }
+
+    fn head(&self) -> Result<BlockRef, StoreError> {
+        self.pointer(meta::HEAD)
+    }
+
+    fn finalized(&self) -> Result<BlockRef, StoreError> {
+        self.pointer(meta::FINAL)
+    }
+
+    fn header(&self, id: BlockId) -> Result<Option<StoredHeader>, StoreError> {
+        let view = self.tables.view()?;
+        let Some(block) = locate(&*view, id)? else {
+            return Ok(None);
+        };
+        let row = view.get(Table::Headers, &codec::header_key(block))?;
+        let row = row.ok_or_else(|| StoreError::corrupted(format!("the header of {id} is missing")))?;
+        let certificate = view.get(Table::Headers, &codec::certificate_key(block))?;
+        stored_header(block, row, certificate).map(Some)
+    }
+
+    fn body(&self, id: BlockId) -> Result<Option<Body>, StoreError> {
+        Ok(body(&*self.tables.view()?, id)?.map(Body))
+    }
+
+    fn canonical(&self, height: Height) -> Result<Option<BlockId>, StoreError> {
+        let row = self.tables.view()?.get(Table::Canonical, &codec::height(height))?;
+        row.map(|row| codec::read_id(&row)).transpose()
+    }
+
+    fn certified_headers(&self, from: Height, limit: Limit) -> Result<Vec<CertifiedBytes>, StoreError> {
+        let view = self.tables.view()?;
+        let mut stored = Blocks::from(&*view, from);
+        let mut room = Room::new(limit);
+        let mut found = Vec::new();
+        for canonical in canonical_chain(&*view, from).take(limit.count) {
+            let canonical = canonical?;
+            let row = stored
+                .find(|row| row.as_ref().map_or(true, |(block, _, _)| *block >= canonical))
+                .transpose()?;
+            let Some((block, header, Some(certificate))) = row.filter(|(block, _, _)| *block == canonical)
+            else {
+                break;
+            };
+            let (header, _lineage) = codec::split_header_row(header)?;
+            if !room.take(header.len() + certificate.len()) {
+                break;
+            }
+            found.push(CertifiedBytes { block, header, certificate });
+        }
+        Ok(found)
+    }
+
+    fn bodies(&self, ids: &[BlockId], limit: Limit) -> Result<Vec<Option<Bytes>>, StoreError> {
+        let view = self.tables.view()?;
+        let mut room = Room::new(limit);
+        let mut found = Vec::new();
+        for id in ids.iter().take(limit.count) {
+            let body = body(&*view, *id)?;
+            if !room.take(body.as_ref().map_or(0, Bytes::len)) {
+                break;
+            }
+            found.push(body);
+        }
+        Ok(found)
+    }
+
+    fn state(&self, key: StateKey) -> Result<Option<Bytes>, StoreError> {
+        self.tables.view()?.get(Table::State, &codec::state_key(key))
+    }
+
+    fn accounts(
+        &self,
+        bucket: u8,
+        after: Option<[u8; 20]>,
+        limit: Limit,
+    ) -> Result<Vec<StateEntry>, StoreError> {
+        let mut start = codec::state_key(StateKey::Account { bucket, address: after.unwrap_or_default() });
+        if after.is_some() {
+            // The least key behind that account.
+            start.push(0);
+        }
+        let view = self.tables.view()?;
+        let mut room = Room::new(limit);
+        let mut found = Vec::new();
+        for row in view.scan(Table::State, &start, &codec::state_end(bucket)) {
+            let (key, value) = row?;
+            if !room.take(value.len()) {
+                break;
+            }
+            found.push(StateEntry { address: codec::read_account_key(&key)?, value });
+        }
+        Ok(found)
+    }
+
+    fn diff(&self, block: BlockRef) -> Result<Option<Bytes>, StoreError> {
+        self.tables.view()?.get(Table::Diffs, &codec::block_key(block))
+    }
+
+    fn above_final(&self) -> Result<Vec<StoredHeader>, StoreError> {
+        let view = self.tables.view()?;
+        let finalized = view.get(Table::Meta, meta::FINAL)?;
+        let finalized =
+            finalized.map_or(Ok(Height::ZERO), |row| codec::read_block(&row).map(|block| block.height))?;
+        let Some(above) = finalized.next() else {
+            return Ok(Vec::new());
+        };
+        Blocks::from(&*view, above)
+            .map(|row| row.and_then(|(block, header, certificate)| stored_header(block, header, certificate)))
+            .collect()
+    }
+
+    fn signing_record(&self) -> Result<Option<SigningRecord>, StoreError> {
+        let row = self.tables.view()?.get(Table::Meta, meta::SIGNING)?;
+        row.map(|row| codec::read_signing(&row)).transpose()
+    }
+
+    fn transaction(&self, hash: Hash) -> Result<Option<Location>, StoreError> {
+        let row = self.tables.view()?.get(Table::Transactions, hash.as_bytes())?;
+        row.map(|row| codec::read_location(&row)).transpose()
+    }
+
+    fn commit(&self, mut batch: Batch, durability: Durability) -> Result<Committed, StoreError> {
+        let durability = if batch.signs() { Durability::Durable } else { durability };
+        // A thread that panicked here left the number as it was: the number moves only after a write.
+        let mut commits = self.commits.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let number = commits.saturating_add(1);
+        batch.put_meta(meta::COMMITS, Bytes::copy_from_slice(&number.to_be_bytes()));
+        self.tables.write(number, batch.into_changes(), durability)?;
+        *commits = number;
+        Ok(Committed { number, durability })
+    }
+}

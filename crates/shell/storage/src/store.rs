@@ -1,0 +1,111 @@
+//! The database of the chain, as its callers see it.
+
+use alys_chain::{BlockId, Body, Hash, Height};
+use bytes::Bytes;
+
+use crate::{
+    Batch, BlockRef, CertifiedBytes, Committed, Durability, Limit, Location, SigningRecord, StateEntry,
+    StateKey, StoreError, StoredHeader,
+};
+
+/// The database of the chain. Reads may run beside each other and beside a commit, each sees the database between two commits, never inside
+/// one. All of it blocks: call it from a thread that may.
+///
+/// A fresh store's head and final block are genesis, and `header(genesis)` is `None` until the first batch has put it there.
+pub trait Store: Send + Sync + 'static {
+    /// The network that this database belongs to.
+    fn genesis(&self) -> BlockId;
+
+    /// The certified block that the state stands on.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] and [`StoreError::Corrupted`], as with every read below.
+    fn head(&self) -> Result<BlockRef, StoreError>;
+
+    /// The last final block.
+    ///
+    /// # Errors
+    /// As for [`Store::head`].
+    fn finalized(&self) -> Result<BlockRef, StoreError>;
+
+    /// The header, certificate and lineage of a block.
+    ///
+    /// # Errors
+    /// As for [`Store::head`].
+    fn header(&self, id: BlockId) -> Result<Option<StoredHeader>, StoreError>;
+
+    /// The body of a block; an empty one for a stored block without transactions.
+    ///
+    /// # Errors
+    /// As for [`Store::head`].
+    fn body(&self, id: BlockId) -> Result<Option<Body>, StoreError>;
+
+    /// The block of the canonical chain at a height.
+    ///
+    /// # Errors
+    /// As for [`Store::head`].
+    fn canonical(&self, height: Height) -> Result<Option<BlockId>, StoreError>;
+
+    /// Certified headers of the canonical chain, ascending and without a gap from `from`; ends before the first height that has none.
+    /// Genesis has no certificate: ask from height 1.
+    ///
+    /// # Errors
+    /// As for [`Store::head`].
+    fn certified_headers(&self, from: Height, limit: Limit) -> Result<Vec<CertifiedBytes>, StoreError>;
+
+    /// The stored bytes of bodies, in the order of `ids`; `None` for a block that is not here. Shorter than `ids` when the limit is reached.
+    ///
+    /// # Errors
+    /// As for [`Store::head`].
+    fn bodies(&self, ids: &[BlockId], limit: Limit) -> Result<Vec<Option<Bytes>>, StoreError>;
+
+    /// A value of the state.
+    ///
+    /// # Errors
+    /// As for [`Store::head`].
+    fn state(&self, key: StateKey) -> Result<Option<Bytes>, StoreError>;
+
+    /// The accounts of a bucket in ascending order of address, after `after` (from the first if `None`). The next page starts after the last
+    /// address of this one; an empty page ends it. Pages see different commits if there were any in between.
+    ///
+    /// # Errors
+    /// As for [`Store::head`].
+    fn accounts(
+        &self,
+        bucket: u8,
+        after: Option<[u8; 20]>,
+        limit: Limit,
+    ) -> Result<Vec<StateEntry>, StoreError>;
+
+    /// What a block above finality changed in the state; opaque here.
+    ///
+    /// # Errors
+    /// As for [`Store::head`].
+    fn diff(&self, block: BlockRef) -> Result<Option<Bytes>, StoreError>;
+
+    /// All blocks above the final height, certified or not, ascending by height: what the tree of blocks is rebuilt from at the start.
+    ///
+    /// # Errors
+    /// As for [`Store::head`].
+    fn above_final(&self) -> Result<Vec<StoredHeader>, StoreError>;
+
+    /// The last signature that this node gave.
+    ///
+    /// # Errors
+    /// As for [`Store::head`].
+    fn signing_record(&self) -> Result<Option<SigningRecord>, StoreError>;
+
+    /// Where a transaction stands in the canonical chain.
+    ///
+    /// # Errors
+    /// As for [`Store::head`].
+    fn transaction(&self, hash: Hash) -> Result<Option<Location>, StoreError>;
+
+    /// Writes everything in the batch, or nothing. Once it has returned, every read sees it and it survives what `durability` says (a batch
+    /// with a signing record is always durable). Committing the same batch again changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::DiskFull`] before anything is written: free space and commit the same batch again. [`StoreError::Io`] when writing or
+    /// syncing failed: from then on [`StoreError::Poisoned`] until the store is opened again.
+    fn commit(&self, batch: Batch, durability: Durability) -> Result<Committed, StoreError>;
+}

@@ -1,0 +1,79 @@
+//! Blocks to store. Nothing here is a valid chain: the store does not judge.
+
+use alys_chain::{AuthorityIndex, BlockId, Body, Hash, Header, Height, Slot};
+use alys_storage::{Batch, BlockRef, Limit};
+use bytes::Bytes;
+
+pub const GENESIS: BlockId = BlockId([7; 32]);
+pub const OTHER_GENESIS: BlockId = BlockId([8; 32]);
+/// No limit that a test would reach.
+pub const AMPLE: Limit = Limit { count: 10_000, bytes: 1 << 30 };
+
+/// A block of the branch `branch`.
+#[derive(Clone)]
+pub struct Sample {
+    pub at: BlockRef,
+    pub header: Header,
+    pub body: Body,
+    pub certificate: Vec<u8>,
+    pub lineage: Vec<u8>,
+}
+
+pub fn sample(height: u64, branch: u8, body_bytes: usize) -> Sample {
+    let header = Header {
+        height: Height(height),
+        slot: Slot(height * 2),
+        parent: BlockId([branch; 32]),
+        body_root: Hash([1; 32]),
+        state_root: Hash([2; 32]),
+        proposer: AuthorityIndex(branch),
+    };
+    Sample {
+        at: BlockRef::new(Height(height), header.id()),
+        header,
+        body: Body(Bytes::from(noise(height, body_bytes))),
+        certificate: format!("certificate of {height} on branch {branch}").into_bytes(),
+        lineage: vec![branch; 5],
+    }
+}
+
+/// Bytes that do not compress, the same ones for the same seed (an xorshift).
+pub fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+impl Sample {
+    /// Stores it with its certificate.
+    pub fn put(&self, batch: &mut Batch) {
+        self.propose(batch);
+        batch.certify(self.at, &self.certificate);
+    }
+
+    /// Stores it without.
+    pub fn propose(&self, batch: &mut Batch) {
+        batch.put_block(self.at, &self.header, &self.lineage, &self.body);
+    }
+
+    /// Stores it as the canonical block and the head.
+    pub fn extend(&self, batch: &mut Batch) {
+        self.put(batch);
+        batch.make_canonical(self.at).set_head(self.at);
+    }
+}
+
+/// The canonical chain of branch 0 from height 1, in one batch.
+pub fn chain(length: u64, body_bytes: usize) -> (Vec<Sample>, Batch) {
+    let blocks: Vec<Sample> = (1..=length).map(|height| sample(height, 0, body_bytes)).collect();
+    let mut batch = Batch::new();
+    blocks.iter().for_each(|block| block.extend(&mut batch));
+    (blocks, batch)
+}
