@@ -1,0 +1,128 @@
+//! The settings of a node.
+//!
+//! - **Owns**: every setting, its default and its range.
+//! - **In**: four layers, the stronger first: flags, the environment (`ALYS_*`), the TOML file, the defaults.
+//! - **Out**: [`Settings`], checked as a whole.
+//! - **On failure**: an error that names the key, where its value came from, what is allowed and why. Nothing starts with settings that are half right.
+
+mod check;
+mod layers;
+
+use serde::{Deserialize, Serialize};
+
+pub use layers::{Error, Layers};
+
+/// All settings. Durations are in milliseconds (`_ms`), sizes in bytes (`_bytes`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Connections, gossip, discovery.
+    pub network: Network,
+    /// Downloading and checking the chain.
+    pub sync: Sync,
+    /// Making blocks.
+    pub production: Production,
+    /// The RPC server.
+    pub rpc: Rpc,
+    /// The log.
+    pub log: Log,
+}
+
+/// Connections, gossip, discovery.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// Where to listen, as multiaddrs.
+    pub listen: Vec<String>,
+    /// Whom to dial first, as multiaddrs that end in `/p2p/<peer id>`.
+    pub bootnodes: Vec<String>,
+    /// Open connections at most, both directions together.
+    pub max_connections: u32,
+    /// Connections that this node opens and keeps by itself.
+    pub outbound: u32,
+    /// How long a dial may take.
+    pub connect_timeout_ms: u64,
+    /// Find peers on the local network. For devnets only: it tells the whole network segment who this node is.
+    pub mdns: bool,
+    /// Listen and dial over QUIC as well. Not for federation members: after a restart gossip returns late over it.
+    pub quic: bool,
+}
+
+/// Downloading and checking the chain.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sync {
+    /// Bytes of blocks that may be in flight, waiting for checks or for import, together.
+    pub budget_bytes: u64,
+    /// Threads that check approvals and recover senders; 0 means one a core.
+    pub workers: u32,
+    /// A checkpoint every so many blocks.
+    pub checkpoint_interval: u64,
+    /// How many checkpoints are kept.
+    pub checkpoint_retention: u32,
+}
+
+/// Making blocks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Production {
+    /// Whether an authority proposes and approves at all. Off: it only follows.
+    pub enabled: bool,
+    /// How much of the chain must be here before this node may produce, in ten-thousandths (9,950 is 99.5 %).
+    pub threshold_e4: u32,
+}
+
+/// The RPC server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rpc {
+    /// Whether it runs.
+    pub enabled: bool,
+    /// Where it listens. Anything but loopback gives strangers a way in.
+    pub listen: String,
+}
+
+/// The log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// What is logged, such as `info` or `info,alys_sync=debug`.
+    pub filter: String,
+    /// `text` or `json`.
+    pub format: LogFormat,
+}
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs: one object a line.
+    Json,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            network: Network {
+                listen: vec!["/ip4/0.0.0.0/tcp/30300".into()],
+                bootnodes: vec![],
+                max_connections: 1_000,
+                outbound: 16,
+                connect_timeout_ms: 30_000,
+                mdns: false,
+                quic: false,
+            },
+            sync: Sync {
+                budget_bytes: 256 * 1024 * 1024,
+                workers: 0,
+                checkpoint_interval: 100,
+                checkpoint_retention: 10,
+            },
+            production: Production { enabled: true, threshold_e4: 9_950 },
+            rpc: Rpc { enabled: true, listen: "127.0.0.1:8645".into() },
+            log: Log { filter: "info".into(), format: LogFormat::Text },
+        }
+    }
+}
