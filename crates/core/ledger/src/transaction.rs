@@ -1,0 +1,210 @@
+//! Bytes to transactions: Ethereum's typed transactions (EIP-2718) of the types 0 (legacy, with EIP-155), 1 (EIP-2930) and 2 (EIP-1559).
+//!
+//! - **Decides**: whether bytes are a transaction of this chain, judged without any state, and who sent it.
+//! - **In**: the encoded transaction, the chain id.
+//! - **Out**: [`Recovered`]: what execution needs, decoded once, with the bytes themselves.
+//! - **On failure**: [`Invalid`], provable from the bytes. The checks go from cheap to dear, the size first, the signature (about 25 us)
+//!   last.
+//!
+//! Recovery is a pure function of one transaction: whoever has threads splits the slice.
+
+use alloy_consensus::crypto::SECP256K1N_HALF;
+use alloy_consensus::crypto::secp256k1::recover_signer;
+use alloy_consensus::transaction::RlpEcdsaDecodableTx;
+use alloy_consensus::{SignableTransaction, Transaction, TxEip1559, TxEip2930, TxLegacy};
+use alloy_primitives::{Address, Signature, TxKind, U256, keccak256};
+use alys_chain::Hash;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Invalid;
+use crate::gas;
+
+/// The largest encoded transaction, in bytes: what public Ethereum nodes relay, so no wallet makes larger ones. Less would refuse some of
+/// theirs, more would let one transaction fill a gossip window.
+pub const MAX_TRANSACTION_BYTES: usize = 128 * 1024;
+
+/// The chain that a signature is for (EIP-155).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ChainId(pub u64);
+
+/// A transaction that is valid as far as it can be judged without a state, and its sender.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    raw: Bytes,
+    hash: Hash,
+    sender: Address,
+    recipient: Address,
+    value: U256,
+    nonce: u64,
+    gas_limit: u64,
+    intrinsic_gas: u64,
+    max_fee: u128,
+    max_priority_fee: u128,
+}
+
+impl Recovered {
+    /// The encoding (EIP-2718), as it came.
+    #[must_use]
+    pub fn raw(&self) -> &Bytes {
+        &self.raw
+    }
+
+    /// The name of the transaction: keccak-256 of the encoding.
+    #[must_use]
+    pub fn hash(&self) -> Hash {
+        self.hash
+    }
+
+    /// Who signed it.
+    #[must_use]
+    pub fn sender(&self) -> Address {
+        self.sender
+    }
+
+    /// Who receives the value.
+    #[must_use]
+    pub fn recipient(&self) -> Address {
+        self.recipient
+    }
+
+    /// What is transferred, in wei.
+    #[must_use]
+    pub fn value(&self) -> U256 {
+        self.value
+    }
+
+    /// How many transactions the sender sent before it.
+    #[must_use]
+    pub fn nonce(&self) -> u64 {
+        self.nonce
+    }
+
+    /// The most gas that it may use.
+    #[must_use]
+    pub fn gas_limit(&self) -> u64 {
+        self.gas_limit
+    }
+
+    /// The gas that it uses here: calldata and access list are paid, and nothing runs.
+    #[must_use]
+    pub fn intrinsic_gas(&self) -> u64 {
+        self.intrinsic_gas
+    }
+
+    /// The most that it pays, in wei per gas.
+    #[must_use]
+    pub fn max_fee(&self) -> u128 {
+        self.max_fee
+    }
+
+    /// The most that it pays beyond the base fee, in wei per gas; for the types 0 and 1 the same as [`max_fee`](Self::max_fee).
+    #[must_use]
+    pub fn max_priority_fee(&self) -> u128 {
+        self.max_priority_fee
+    }
+
+    /// What it pays in a block with this base fee, in wei per gas (EIP-1559); `None` if that is above its maximum.
+    #[must_use]
+    pub fn effective_gas_price(&self, base_fee: u128) -> Option<u128> {
+        (base_fee <= self.max_fee).then(|| base_fee.saturating_add(self.max_priority_fee).min(self.max_fee))
+    }
+}
+
+/// Checks one encoded transaction and finds its sender.
+///
+/// # Errors
+/// [`Invalid`], down to [`Invalid::Signature`].
+pub fn recover(raw: &Bytes, chain: ChainId) -> Result<Recovered, Invalid> {
+    if raw.len() > MAX_TRANSACTION_BYTES {
+        return Err(Invalid::TooLarge { bytes: raw.len(), limit: MAX_TRANSACTION_BYTES });
+    }
+    match raw.first() {
+        None => Err(Invalid::Malformed("no bytes".into())),
+        Some(0xc0..) => recover_as::<TxLegacy>(raw, 0, chain),
+        Some(1) => recover_as::<TxEip2930>(raw, 1, chain),
+        Some(2) => recover_as::<TxEip1559>(raw, 1, chain),
+        Some(0x80..) => Err(Invalid::Malformed("neither a type nor a list".into())),
+        Some(other) => Err(Invalid::UnsupportedType(*other)),
+    }
+}
+
+/// Checks many transactions and finds their senders, on this thread.
+///
+/// # Errors
+/// The position and the fault of the first invalid one.
+pub fn recover_senders(raw: &[Bytes], chain: ChainId) -> Result<Vec<Recovered>, (usize, Invalid)> {
+    raw.iter().enumerate().map(|(i, raw)| recover(raw, chain).map_err(|reason| (i, reason))).collect()
+}
+
+/// `skip`: the bytes before the list of fields, that is the type byte if there is one.
+fn recover_as<T>(raw: &Bytes, skip: usize, chain: ChainId) -> Result<Recovered, Invalid>
+where
+    T: RlpEcdsaDecodableTx + SignableTransaction<Signature>,
+{
+    let mut rest = &raw[skip..];
+    let (tx, signature) =
+        T::rlp_decode_with_signature(&mut rest).map_err(|error| Invalid::Malformed(error.to_string()))?;
+    if !rest.is_empty() {
+        return Err(Invalid::Malformed(format!("{} bytes too many", rest.len())));
+    }
+    check_canonical(&tx, &signature, &raw[skip..])?;
+    let (recipient, intrinsic_gas) = check_fields(&tx, chain)?;
+    let sender = check_signature(&tx, &signature)?;
+    Ok(Recovered {
+        raw: raw.clone(),
+        hash: Hash(keccak256(raw).0),
+        sender,
+        recipient,
+        value: tx.value(),
+        nonce: tx.nonce(),
+        gas_limit: tx.gas_limit(),
+        intrinsic_gas,
+        max_fee: tx.max_fee_per_gas(),
+        max_priority_fee: tx.priority_fee_or_price(),
+    })
+}
+
+/// The decoder may be lenient somewhere; two encodings of one transaction would be two transactions with different hashes.
+fn check_canonical<T: RlpEcdsaDecodableTx>(
+    tx: &T,
+    signature: &Signature,
+    fields: &[u8],
+) -> Result<(), Invalid> {
+    let mut canonical = Vec::with_capacity(fields.len());
+    tx.rlp_encode_signed(signature, &mut canonical);
+    if canonical == fields { Ok(()) } else { Err(Invalid::Malformed("not the canonical encoding".into())) }
+}
+
+/// Gives the recipient and the intrinsic gas.
+fn check_fields(tx: &impl Transaction, chain: ChainId) -> Result<(Address, u64), Invalid> {
+    match tx.chain_id() {
+        None => return Err(Invalid::NoChainId),
+        Some(theirs) if theirs != chain.0 => return Err(Invalid::WrongChain { theirs, ours: chain.0 }),
+        Some(_) => {}
+    }
+    let TxKind::Call(recipient) = tx.kind() else { return Err(Invalid::CreatesContract) };
+    let needed = gas::intrinsic(tx);
+    if tx.gas_limit() < needed {
+        return Err(Invalid::GasBelowIntrinsic { limit: tx.gas_limit(), needed });
+    }
+    let (priority, max) = (tx.priority_fee_or_price(), tx.max_fee_per_gas());
+    if priority > max {
+        return Err(Invalid::PriorityAboveMaxFee { priority, max });
+    }
+    if tx.nonce() == u64::MAX {
+        return Err(Invalid::NonceAtMaximum);
+    }
+    Ok((recipient, needed))
+}
+
+fn check_signature(
+    tx: &impl SignableTransaction<Signature>,
+    signature: &Signature,
+) -> Result<Address, Invalid> {
+    if signature.s() > SECP256K1N_HALF {
+        return Err(Invalid::HighS);
+    }
+    recover_signer(signature, tx.signature_hash()).map_err(|_| Invalid::Signature)
+}
