@@ -11,6 +11,8 @@ pub mod approval;
 pub mod block;
 pub mod bls;
 pub mod certificate;
+pub mod checkpoint;
+pub mod consensus;
 pub mod error;
 pub mod genesis;
 pub mod header;
