@@ -1,0 +1,465 @@
+//! The mailbox: three lanes that exist before their actor and outlive each of its incarnations.
+//!
+//! Senders come through [`crate::Addr`]; the one running incarnation takes messages out. An older incarnation that would
+//! not die is fenced off: it gets nothing more and can send nothing in its own name.
+
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::actor::{Actor, Lane, Overflow};
+use crate::addr::{Addr, AskError, SendError};
+use crate::lanes::{Headed, Lanes};
+use crate::letter::{BoxLetter, Correlation};
+use crate::supervisor::Fate;
+
+/// How much one lane holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaneLimit {
+    /// Messages.
+    pub messages: usize,
+    /// Bytes, as the messages report them.
+    pub bytes: usize,
+}
+
+/// The limits of a mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MailboxConfig {
+    /// By lane, in the order of [`Lane::ALL`].
+    pub lanes: [LaneLimit; 3],
+    /// How long [`Addr::ask`] waits.
+    pub ask_timeout: Duration,
+}
+
+impl Default for MailboxConfig {
+    /// Control carries small words only. High must hold what 15 authorities say in some slots, Normal a second of gossip;
+    /// more would only add delay, as both are worthless when old. Eight bodies of 2 MiB fit into either.
+    fn default() -> Self {
+        let limit = |messages, mebibytes: usize| LaneLimit { messages, bytes: mebibytes << 20 };
+        Self {
+            lanes: [limit(256, 1), limit(1_024, 16), limit(1_024, 16)],
+            // Longer than a restart with its start; shorter than the patience of an RPC client (usually 10 s or more).
+            ask_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What waits in one lane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LaneStatus {
+    /// Messages.
+    pub messages: usize,
+    /// Bytes, as the messages report them.
+    pub bytes: usize,
+}
+
+/// What a mailbox holds and what it has seen, since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MailboxStatus {
+    /// By lane, in the order of [`Lane::ALL`].
+    pub lanes: [LaneStatus; 3],
+    /// The age of the oldest message that waits now.
+    pub oldest_wait: Duration,
+    /// The longest that any message has waited.
+    pub longest_wait: Duration,
+    /// Messages handed to the actor.
+    pub delivered: u64,
+    /// Messages skipped because their asker had gone or their deadline was over.
+    pub skipped: u64,
+    /// Messages displaced by the overflow rule of a newer one.
+    pub displaced: u64,
+    /// Messages refused because their lane was full.
+    pub refused: u64,
+    /// Messages that crashed their handler twice.
+    pub quarantined: u64,
+}
+
+/// The receiving end. It belongs to the child that handles its messages; dropping it closes the mailbox for good.
+pub struct Mailbox<A: Actor> {
+    shared: Arc<Shared<A>>,
+}
+
+impl<A: Actor> Mailbox<A> {
+    /// An empty mailbox. Messages may be sent at once; they wait for the first incarnation.
+    #[must_use]
+    pub fn new(name: &'static str, config: MailboxConfig) -> Self {
+        Self { shared: Arc::new(Shared::new(name, config)) }
+    }
+
+    /// The address of this mailbox.
+    #[must_use]
+    pub fn addr(&self) -> Addr<A> {
+        Addr::new(Arc::clone(&self.shared))
+    }
+
+    pub(crate) const fn shared(&self) -> &Arc<Shared<A>> {
+        &self.shared
+    }
+}
+
+impl<A: Actor> Drop for Mailbox<A> {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
+/// Who may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Door {
+    Open,
+    /// Given up by the supervisor, for now: what is queued stays.
+    Shut,
+    /// For good.
+    Closed,
+}
+
+/// What the actor is doing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Current {
+    pub(crate) name: &'static str,
+    pub(crate) correlation: Correlation,
+    pub(crate) since: Instant,
+    pub(crate) fate: Fate,
+}
+
+struct State<A: Actor> {
+    lanes: Lanes<BoxLetter<A>>,
+    door: Door,
+    incarnation: u64,
+    reader: Option<Waker>,
+    current: Option<Current>,
+    seen: MailboxStatus,
+}
+
+/// What senders and incarnations share.
+pub(crate) struct Shared<A: Actor> {
+    name: &'static str,
+    ask_timeout: Duration,
+    state: Mutex<State<A>>,
+    /// Signalled when a message leaves a lane and somebody stands in line for room.
+    room: [Notify; 3],
+    /// The line of waiting senders of each lane: tokio's mutex is first come, first served.
+    line: [tokio::sync::Mutex<()>; 3],
+    sent: AtomicU64,
+}
+
+/// What [`Shared::next`] found.
+pub(crate) enum Next<A: Actor> {
+    Message(BoxLetter<A>),
+    Empty,
+    /// A newer incarnation has taken over.
+    Fenced,
+}
+
+type Refused<A> = (SendError, BoxLetter<A>);
+
+impl<A: Actor> Shared<A> {
+    fn new(name: &'static str, config: MailboxConfig) -> Self {
+        let state = State {
+            lanes: Lanes::new(config.lanes),
+            door: Door::Open,
+            incarnation: 0,
+            reader: None,
+            current: None,
+            seen: MailboxStatus::default(),
+        };
+        Self {
+            name,
+            ask_timeout: config.ask_timeout,
+            state: Mutex::new(state),
+            room: Default::default(),
+            line: Default::default(),
+            sent: AtomicU64::new(0),
+        }
+    }
+
+    /// No user code runs under this lock, so a poisoned one is still in order.
+    fn lock(&self) -> MutexGuard<'_, State<A>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(crate) const fn ask_timeout(&self) -> Duration {
+        self.ask_timeout
+    }
+
+    pub(crate) fn next_correlation(&self) -> Correlation {
+        Correlation { mailbox: self.name, number: self.sent.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    /// Puts a message into its lane without waiting.
+    pub(crate) fn try_push(&self, letter: BoxLetter<A>, rule: Overflow) -> Result<(), SendError> {
+        self.offer(letter, rule).map_err(|(why, _)| why)
+    }
+
+    /// Puts a message into its lane; waits for room if that is its rule.
+    pub(crate) async fn push(&self, letter: BoxLetter<A>, rule: Overflow) -> Result<(), SendError> {
+        match self.offer(letter, rule) {
+            Err((SendError::Full, letter)) if rule == Overflow::Wait => self.wait_in_line(letter).await,
+            done => done.map_err(|(why, _)| why),
+        }
+    }
+
+    fn offer(&self, letter: BoxLetter<A>, rule: Overflow) -> Result<(), Refused<A>> {
+        let mut state = self.lock();
+        if let Err(why) = state.admits(&letter) {
+            return Err((why, letter));
+        }
+        let offered = state.lanes.offer(letter, rule);
+        match &offered {
+            Ok(displaced) => state.seen.displaced += displaced.len() as u64,
+            // One that waits is not refused yet.
+            Err(_) if rule == Overflow::Wait => {}
+            Err(_) => state.seen.refused += 1,
+        }
+        let reader = state.reader.take_if(|_| offered.is_ok());
+        drop(state);
+        wake(reader);
+        for old in offered? {
+            old.refuse(AskError::Displaced);
+        }
+        Ok(())
+    }
+
+    async fn wait_in_line(&self, mut letter: BoxLetter<A>) -> Result<(), SendError> {
+        let lane = letter.head().lane;
+        let _place = Place::take(self, lane);
+        let _first = self.line[lane.index()].lock().await;
+        loop {
+            match self.offer_first_in_line(letter) {
+                Err((SendError::Full, back)) => letter = back,
+                done => return done.map_err(|(why, _)| why),
+            }
+            // A signal given before we got here is kept by `Notify`, so none is missed.
+            self.room[lane.index()].notified().await;
+        }
+    }
+
+    fn offer_first_in_line(&self, letter: BoxLetter<A>) -> Result<(), Refused<A>> {
+        let mut state = self.lock();
+        if let Err(why) = state.admits(&letter) {
+            return Err((why, letter));
+        }
+        state.lanes.offer_first_in_line(letter)?;
+        let reader = state.reader.take();
+        drop(state);
+        wake(reader);
+        Ok(())
+    }
+
+    /// For an incarnation's own results and ticks: never refused for want of room; dropped when the incarnation is over.
+    pub(crate) fn push_own(&self, letter: BoxLetter<A>) {
+        let mut state = self.lock();
+        if state.admits(&letter).is_err() {
+            return;
+        }
+        state.lanes.push(letter);
+        let reader = state.reader.take();
+        drop(state);
+        wake(reader);
+    }
+
+    /// Puts back a message that crashed its handler for the first time.
+    pub(crate) fn put_back(&self, mut letter: BoxLetter<A>) {
+        let mut state = self.lock();
+        // It crashed its incarnation, but the copy is the mailbox's and must survive that incarnation's end.
+        letter.head_mut().origin = None;
+        if state.door == Door::Closed {
+            drop(state);
+            letter.refuse(AskError::Closed);
+            return;
+        }
+        state.lanes.push_front(letter);
+        state.settle(Fate::Redelivered);
+    }
+
+    /// Notes what became of the message that crashed its handler.
+    pub(crate) fn settle(&self, fate: Fate) {
+        self.lock().settle(fate);
+    }
+
+    /// Takes out the next message that somebody still wants.
+    pub(crate) fn next(&self, incarnation: u64) -> Next<A> {
+        loop {
+            let mut state = self.lock();
+            if state.incarnation != incarnation {
+                return Next::Fenced;
+            }
+            state.current = None;
+            let Some(letter) = state.lanes.pop() else { return Next::Empty };
+            let now = Instant::now();
+            let wanted = !letter.head().is_stale(now) && !letter.is_abandoned();
+            state.note(&letter, now, wanted);
+            let room = state.lanes.has_waiters(letter.head().lane);
+            drop(state);
+            if room {
+                self.room[letter.head().lane.index()].notify_one();
+            }
+            if wanted {
+                return Next::Message(letter);
+            }
+            letter.refuse(AskError::Timeout);
+        }
+    }
+
+    /// Resolves when [`Self::next`] would not be empty.
+    pub(crate) async fn ready(&self, incarnation: u64) {
+        poll_fn(|cx| {
+            let mut state = self.lock();
+            if state.incarnation != incarnation || !state.lanes.is_empty() {
+                return Poll::Ready(());
+            }
+            state.reader = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Hands the mailbox to a new incarnation; what the last one had sent to itself is dropped.
+    pub(crate) fn hand_over(&self, incarnation: u64) {
+        let mut state = self.lock();
+        state.incarnation = incarnation;
+        state.current = None;
+        state.reader = None;
+        let own = state.lanes.extract(|head| head.origin.is_some());
+        drop(state);
+        self.wake_lines();
+        drop(own);
+    }
+
+    /// Notes that the incarnation has handled its last message.
+    pub(crate) fn rest(&self, incarnation: u64) {
+        let mut state = self.lock();
+        if state.incarnation == incarnation {
+            state.current = None;
+        }
+    }
+
+    fn close(&self) {
+        let mut state = self.lock();
+        state.door = Door::Closed;
+        let rest = state.lanes.extract(|_| true);
+        drop(state);
+        self.wake_lines();
+        for letter in rest {
+            letter.refuse(AskError::Closed);
+        }
+    }
+
+    fn wake_lines(&self) {
+        for room in &self.room {
+            room.notify_one();
+        }
+    }
+}
+
+impl<A: Actor> State<A> {
+    fn admits(&self, letter: &BoxLetter<A>) -> Result<(), SendError> {
+        let foreign = letter.head().origin.as_ref().is_some_and(|own| own.incarnation != self.incarnation);
+        if self.door == Door::Open && !foreign { Ok(()) } else { Err(SendError::Closed) }
+    }
+
+    fn settle(&mut self, fate: Fate) {
+        if fate == Fate::Quarantined {
+            self.seen.quarantined += 1;
+        }
+        if let Some(current) = &mut self.current {
+            current.fate = fate;
+        }
+    }
+
+    fn note(&mut self, letter: &BoxLetter<A>, now: Instant, wanted: bool) {
+        self.seen.longest_wait = self.seen.longest_wait.max(now.duration_since(letter.head().entered));
+        if !wanted {
+            self.seen.skipped += 1;
+            return;
+        }
+        self.seen.delivered += 1;
+        let head = letter.head();
+        self.current =
+            Some(Current { name: head.name, correlation: head.correlation, since: now, fate: Fate::Lost });
+    }
+}
+
+fn wake(reader: Option<Waker>) {
+    if let Some(reader) = reader {
+        reader.wake();
+    }
+}
+
+/// A sender's place in the line of a lane; given up when it is done or gives up.
+struct Place<'a, A: Actor> {
+    shared: &'a Shared<A>,
+    lane: Lane,
+}
+
+impl<'a, A: Actor> Place<'a, A> {
+    fn take(shared: &'a Shared<A>, lane: Lane) -> Self {
+        shared.lock().lanes.enter_line(lane);
+        Self { shared, lane }
+    }
+}
+
+impl<A: Actor> Drop for Place<'_, A> {
+    fn drop(&mut self) {
+        self.shared.lock().lanes.leave_line(self.lane);
+    }
+}
+
+/// A mailbox as the supervisor sees it, whatever its actor.
+pub(crate) trait Gauge: Send + Sync {
+    /// What it holds.
+    fn status(&self) -> MailboxStatus;
+    /// What the actor is handling.
+    fn current(&self) -> Option<Current>;
+    /// Ends an incarnation's claim on what it was handling, and says what that was.
+    fn take_current(&self) -> Option<Current>;
+    /// Lets senders in, or not; what is queued stays.
+    fn open(&self, open: bool);
+    /// No more messages, for good.
+    fn close(&self);
+}
+
+impl<A: Actor> Gauge for Shared<A> {
+    fn status(&self) -> MailboxStatus {
+        let state = self.lock();
+        let mut status = state.seen;
+        for lane in Lane::ALL {
+            let (messages, bytes) = state.lanes.depth(lane);
+            status.lanes[lane.index()] = LaneStatus { messages, bytes };
+        }
+        let oldest = state.lanes.oldest().map_or(Duration::ZERO, |head| head.entered.elapsed());
+        status.oldest_wait = oldest;
+        status.longest_wait = status.longest_wait.max(oldest);
+        status
+    }
+
+    fn current(&self) -> Option<Current> {
+        self.lock().current
+    }
+
+    fn take_current(&self) -> Option<Current> {
+        self.lock().current.take()
+    }
+
+    fn open(&self, open: bool) {
+        let mut state = self.lock();
+        if state.door != Door::Closed {
+            state.door = if open { Door::Open } else { Door::Shut };
+        }
+        drop(state);
+        self.wake_lines();
+    }
+
+    fn close(&self) {
+        self.close();
+    }
+}

@@ -1,0 +1,219 @@
+//! The CPU pool: signatures, hashes and decoding, away from the actors' threads.
+//!
+//! - **Owns**: its threads and two bounded queues, one a priority.
+//! - **Comes in**: closures; **goes out**: their results, to whoever awaits them.
+//! - **When it fails**: a panicking job fails only itself. A job whose caller has gone (its incarnation was aborted) is
+//!   dropped if it has not started; a started one runs to its end, so a job must not own a right that a restart passes on.
+//!
+//! [`Pool::inline`] runs each job where it is awaited, for simulation: same calls, no threads, one order.
+
+use std::collections::VecDeque;
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use crate::exit::panic_words;
+
+/// Jobs of one priority that wait, for each thread. Enough to keep a thread busy while callers are scheduled; more would
+/// only hold memory and delay, since callers wait for room anyway.
+const QUEUE_PER_THREAD: usize = 32;
+
+/// After this many High jobs in a row a Normal one has its turn: sync keeps going while consensus floods the pool.
+const HIGH_IN_A_ROW: u32 = 8;
+
+/// How urgent a job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    /// Consensus: what a slot waits for.
+    High,
+    /// Sync, transactions, serving.
+    Normal,
+}
+
+/// Why a job has no result.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PoolError {
+    /// The job panicked with this message. Ours.
+    #[error("the job panicked: {0}")]
+    Panicked(String),
+}
+
+/// Runs closures. Clones share the threads, which end when the last clone is gone.
+#[derive(Clone, Debug)]
+pub struct Pool(Kind);
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Inline,
+    Threads(Arc<Owner>),
+}
+
+impl Pool {
+    /// A pool of `threads` threads of its own.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub fn threads(threads: NonZeroUsize) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared::new(threads.get() * QUEUE_PER_THREAD));
+        // Made first: if a later thread is refused, dropping it ends the earlier ones.
+        let owner = Owner(Arc::clone(&shared));
+        for number in 0..threads.get() {
+            let shared = Arc::clone(&shared);
+            std::thread::Builder::new().name(format!("pool-{number}")).spawn(move || shared.work())?;
+        }
+        Ok(Self(Kind::Threads(Arc::new(owner))))
+    }
+
+    /// A pool without threads: a job runs in the task that awaits it, after it has yielded once, so that it can be
+    /// aborted before it starts as in the other kind.
+    #[must_use]
+    pub const fn inline() -> Self {
+        Self(Kind::Inline)
+    }
+
+    /// Runs `job` and returns its result. It is queued when first polled, and waits for room in the queue of its
+    /// priority, first come, first served.
+    ///
+    /// # Errors
+    /// See [`PoolError`].
+    pub async fn run<T, F>(&self, priority: Priority, job: F) -> Result<T, PoolError>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        match &self.0 {
+            Kind::Inline => {
+                tokio::task::yield_now().await;
+                guarded(job)
+            }
+            Kind::Threads(owner) => owner.0.run(priority, job).await,
+        }
+    }
+}
+
+fn guarded<T>(job: impl FnOnce() -> T) -> Result<T, PoolError> {
+    // The job owns what it touches; whatever it shares guards itself, as with a panic in a thread.
+    catch_unwind(AssertUnwindSafe(job)).map_err(|panic| PoolError::Panicked(panic_words(&*panic)))
+}
+
+/// Ends the threads when the last clone of the pool is gone.
+#[derive(Debug)]
+struct Owner(Arc<Shared>);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+type Work = Box<dyn FnOnce() + Send>;
+
+struct Job {
+    work: Work,
+    /// The place in the queue, given back when the job leaves it.
+    place: OwnedSemaphorePermit,
+}
+
+#[derive(Default)]
+struct Queues {
+    high: VecDeque<Job>,
+    normal: VecDeque<Job>,
+    high_in_a_row: u32,
+    closed: bool,
+}
+
+impl Queues {
+    fn pop(&mut self) -> Option<Job> {
+        let normal_is_due = self.high_in_a_row >= HIGH_IN_A_ROW && !self.normal.is_empty();
+        if normal_is_due || self.high.is_empty() {
+            self.high_in_a_row = 0;
+            self.normal.pop_front()
+        } else {
+            self.high_in_a_row += 1;
+            self.high.pop_front()
+        }
+    }
+}
+
+struct Shared {
+    queues: Mutex<Queues>,
+    filled: Condvar,
+    places: [Arc<Semaphore>; 2],
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Pool")
+    }
+}
+
+impl Shared {
+    fn new(places: usize) -> Self {
+        let places = || Arc::new(Semaphore::new(places));
+        Self { queues: Mutex::default(), filled: Condvar::new(), places: [places(), places()] }
+    }
+
+    /// No job runs under this lock, so a poisoned one is still in order.
+    fn lock(&self) -> MutexGuard<'_, Queues> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn run<T, F>(&self, priority: Priority, job: F) -> Result<T, PoolError>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        let places = Arc::clone(&self.places[priority as usize]);
+        let place = places.acquire_owned().await.expect("nobody closes the semaphore");
+        let (reply, result) = oneshot::channel();
+        let work = Box::new(move || {
+            if !reply.is_closed() {
+                // The caller may go while the job runs; its result is then nobody's.
+                reply.send(guarded(job)).ok();
+            }
+        });
+        self.push(priority, Job { work, place });
+        result
+            .await
+            .expect("the threads outlive the pool that is borrowed here, and a job that is awaited replies")
+    }
+
+    fn push(&self, priority: Priority, job: Job) {
+        let mut queues = self.lock();
+        match priority {
+            Priority::High => queues.high.push_back(job),
+            Priority::Normal => queues.normal.push_back(job),
+        }
+        drop(queues);
+        self.filled.notify_one();
+    }
+
+    /// The life of a thread.
+    fn work(&self) {
+        while let Some(Job { work, place }) = self.wait() {
+            drop(place);
+            // The job's own panic is its result; this one is of a value that nobody awaits any more, as it is dropped.
+            guarded(work).ok();
+        }
+    }
+
+    fn wait(&self) -> Option<Job> {
+        let mut queues = self.lock();
+        loop {
+            if queues.closed {
+                return None;
+            }
+            if let Some(job) = queues.pop() {
+                return Some(job);
+            }
+            queues = self.filled.wait(queues).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn close(&self) {
+        self.lock().closed = true;
+        self.filled.notify_all();
+    }
+}
