@@ -1,5 +1,7 @@
 //! What is written together: a list of changes, built with named verbs.
 
+use std::collections::BTreeMap;
+
 use alys_chain::{Body, Hash, Header, Height};
 use bytes::Bytes;
 
@@ -10,7 +12,8 @@ use crate::{BlockRef, Location, SigningRecord, StateKey};
 /// One atomic change of the database. Later verbs win over earlier ones; nothing is read, so the same batch can be committed twice.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
-    changes: Vec<Change>,
+    /// One change a row, in the order of the disk.
+    changes: BTreeMap<(Table, Vec<u8>), Option<Bytes>>,
     bytes: usize,
     signs: bool,
 }
@@ -128,18 +131,27 @@ impl Batch {
     }
 
     pub(crate) fn into_changes(self) -> Vec<Change> {
-        self.changes
+        self.changes.into_iter().map(|((table, key), value)| Change { table, key, value }).collect()
     }
 
     fn put(&mut self, table: Table, key: Vec<u8>, value: Bytes) -> &mut Self {
-        self.bytes = self.bytes.saturating_add(key.len()).saturating_add(value.len());
-        self.changes.push(Change { table, key, value: Some(value) });
-        self
+        self.change(table, key, Some(value))
     }
 
     fn delete(&mut self, table: Table, key: Vec<u8>) -> &mut Self {
-        self.bytes = self.bytes.saturating_add(key.len());
-        self.changes.push(Change { table, key, value: None });
+        self.change(table, key, None)
+    }
+
+    fn change(&mut self, table: Table, key: Vec<u8>, value: Option<Bytes>) -> &mut Self {
+        let (key_bytes, value_bytes) = (key.len(), value.as_ref().map_or(0, Bytes::len));
+        let replaced = match self.changes.insert((table, key), value) {
+            Some(before) => before.map_or(0, |value| value.len()),
+            None => {
+                self.bytes = self.bytes.saturating_add(key_bytes);
+                0
+            }
+        };
+        self.bytes = self.bytes.saturating_add(value_bytes).saturating_sub(replaced);
         self
     }
 }

@@ -84,6 +84,14 @@ pub(crate) fn location_row(location: Location) -> Bytes {
     row.into()
 }
 
+/// The number of a commit, and the least sequence number that the backend can have given it (0 where there are none).
+pub(crate) fn commits_row(number: u64, floor: u64) -> Bytes {
+    let mut row = Vec::with_capacity(16);
+    row.extend_from_slice(&number.to_be_bytes());
+    row.extend_from_slice(&floor.to_be_bytes());
+    row.into()
+}
+
 pub(crate) fn signing_row(record: SigningRecord) -> Bytes {
     let mut row = Vec::with_capacity(48);
     row.extend_from_slice(&record.slot.get().to_be_bytes());
@@ -124,6 +132,13 @@ pub(crate) fn read_height(row: &[u8]) -> Result<Height, StoreError> {
 
 pub(crate) fn read_number(row: &[u8]) -> Result<u64, StoreError> {
     read_height(row).map(Height::get)
+}
+
+pub(crate) fn read_commits(row: &[u8]) -> Result<(u64, u64), StoreError> {
+    let mut fields = Fields::of("the number of commits", row);
+    let commits = (u64::from_be_bytes(fields.take()?), u64::from_be_bytes(fields.take()?));
+    fields.end()?;
+    Ok(commits)
 }
 
 pub(crate) fn read_id(row: &[u8]) -> Result<BlockId, StoreError> {

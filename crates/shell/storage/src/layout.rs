@@ -15,7 +15,7 @@ use crate::{
 /// The version of the tables and rows. Another one is refused, never converted silently.
 const FORMAT: u64 = 1;
 
-/// A database of one chain over a backend: [`crate::MemoryDisk::open`].
+/// A database of one chain over a backend: [`crate::fjall::open`] or [`crate::MemoryDisk::open`].
 pub struct ChainStore {
     tables: Box<dyn Tables>,
     genesis: BlockId,
@@ -67,7 +67,7 @@ fn check_origin(
     if found != expected {
         return Err(StoreError::WrongGenesis { path: path.to_owned(), found, expected });
     }
-    codec::read_number(&commits).map(Some)
+    codec::read_commits(&commits).map(|(number, _)| Some(number))
 }
 
 fn locate(view: &dyn View, id: BlockId) -> Result<Option<BlockRef>, StoreError> {
@@ -299,12 +299,11 @@ impl Store for ChainStore {
         row.map(|row| codec::read_location(&row)).transpose()
     }
 
-    fn commit(&self, mut batch: Batch, durability: Durability) -> Result<Committed, StoreError> {
+    fn commit(&self, batch: Batch, durability: Durability) -> Result<Committed, StoreError> {
         let durability = if batch.signs() { Durability::Durable } else { durability };
         // A thread that panicked here left the number as it was: the number moves only after a write.
         let mut commits = self.commits.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let number = commits.saturating_add(1);
-        batch.put_meta(meta::COMMITS, Bytes::copy_from_slice(&number.to_be_bytes()));
         self.tables.write(number, batch.into_changes(), durability)?;
         *commits = number;
         Ok(Committed { number, durability })

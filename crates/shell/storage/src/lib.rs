@@ -13,6 +13,7 @@
 mod batch;
 mod codec;
 mod error;
+pub mod fjall;
 mod layout;
 pub mod memory;
 mod store;

@@ -13,8 +13,9 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use alys_chain::BlockId;
 use bytes::Bytes;
 
+use crate::codec;
 use crate::layout::ChainStore;
-use crate::tables::{Change, Rows, Table, Tables, View};
+use crate::tables::{Change, Rows, Table, Tables, View, meta};
 use crate::{Durability, StoreError};
 
 /// What a commit can fail with.
@@ -142,7 +143,9 @@ impl Tables for MemoryTables {
         Ok(Box::new(MemoryView { disk }))
     }
 
-    fn write(&self, _number: u64, changes: Vec<Change>, durability: Durability) -> Result<(), StoreError> {
+    fn write(&self, number: u64, mut changes: Vec<Change>, durability: Durability) -> Result<(), StoreError> {
+        let commits = codec::commits_row(number, 0);
+        changes.push(Change { table: Table::Meta, key: meta::COMMITS.to_vec(), value: Some(commits) });
         let mut disk = self.disk.write().unwrap_or_else(PoisonError::into_inner);
         if disk.poisoned || disk.life != self.life {
             return Err(StoreError::Poisoned);

@@ -42,6 +42,20 @@ impl Table {
     pub(crate) const fn index(self) -> usize {
         self as usize
     }
+
+    /// Its name, on disk and in errors.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Meta => "meta",
+            Self::Ids => "ids",
+            Self::Headers => "headers",
+            Self::Bodies => "bodies",
+            Self::Canonical => "canonical",
+            Self::State => "state",
+            Self::Diffs => "diffs",
+            Self::Transactions => "transactions",
+        }
+    }
 }
 
 /// The keys of [`Table::Meta`].
@@ -73,7 +87,7 @@ pub(crate) trait Tables: Send + Sync {
     /// The database as it is between two writes.
     fn view(&self) -> Result<Box<dyn View + '_>, StoreError>;
 
-    /// All of it or nothing, under the next commit number. Called by one thread at a time.
+    /// All of it or nothing, and with it the row [`meta::COMMITS`] that carries this number. Called by one thread at a time.
     fn write(&self, number: u64, changes: Vec<Change>, durability: Durability) -> Result<(), StoreError>;
 }
 

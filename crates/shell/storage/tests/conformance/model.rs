@@ -12,7 +12,7 @@ use super::Open;
 use super::fixture::{AMPLE, GENESIS, Sample, sample};
 
 /// Histories tried for each backend: enough to meet every pair of steps, few enough for a real disk.
-const HISTORIES: u32 = 24;
+const HISTORIES: u32 = 8;
 
 #[derive(Clone, Debug)]
 enum Step {

@@ -1,0 +1,271 @@
+//! The database on disk: fjall, a log-structured store in plain Rust with a checksummed journal and atomic batches over its keyspaces.
+//!
+//! - **Owns**: one directory. Nothing else may write to it; a second process is refused.
+//! - **Durable** means that fdatasync of the journal has returned. Then the number of the commit is noted beside the database (see `note`),
+//!   so that the next start knows what must be there.
+//! - **At the start** the journal is checked batch by batch (see `journal`): what a loss of power tore off is cut away, damage in what was
+//!   acknowledged is an error.
+//! - **On failure** of a write or a sync: the error, then [`StoreError::Poisoned`] for every commit until the store is opened again. What the
+//!   kernel kept of a failed sync is unknown, so no later sync is believed. Reading goes on.
+//!
+//! Values are copied in and out, so that neither a cached row nor a network buffer pins the memory of the other.
+
+mod journal;
+mod note;
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ::fjall::{
+    Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, LsmError, OwnedWriteBatch, PersistMode,
+    Readable, Snapshot,
+};
+use alys_chain::BlockId;
+use bytes::Bytes;
+
+use crate::codec;
+use crate::layout::ChainStore;
+use crate::tables::{Change, Row, Rows, Table, Tables, View, meta};
+use crate::{Durability, StoreError};
+use note::Note;
+
+const MIB: u64 = 1024 * 1024;
+
+/// Flushing and compaction. One thread of each kind keeps writes from stalling; more would take cores from checking signatures.
+const WORKERS: usize = 2;
+
+/// Open files of the database. The usual limit of a process is 1,024, of which the network wants most; below 64 tables are reopened at
+/// nearly every read.
+const OPEN_FILES: usize = 128;
+
+/// Bodies of this size and above are kept apart from the sorted tables, so that merging the tables does not copy them. Smaller ones cost
+/// more in their own files than in the merge.
+const SEPARATE_BYTES: u32 = 4096;
+
+/// How much memory and disk the database may take beyond its contents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// Cached pieces of tables, in bytes. Enough for the upper levels of the state of some million accounts; the system's page cache is
+    /// behind it, so more would mostly hold the same bytes twice.
+    pub cache: u64,
+    /// The largest write buffer of a table, in bytes; those of tables with small rows are a fraction of it. Up to four more of each can wait
+    /// to be written. Larger: the syncing node, which must stay below 300 MB, does not. Smaller: more and smaller tables to merge.
+    pub buffer: u64,
+    /// The journals that may pile up, in bytes on disk, at least 64 MiB. Bounds how long a start has to read.
+    pub journal: u64,
+    /// Free bytes on the disk below which nothing is written any more. A commit can set off a new journal (64 MiB), the writing of all
+    /// buffers and one merge; running out in the middle of one costs a restart, stopping before costs nothing.
+    pub reserve: u64,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self { cache: 32 * MIB, buffer: 16 * MIB, journal: 128 * MIB, reserve: 256 * MIB }
+    }
+}
+
+/// Opens the database of the network `genesis` in the directory `path`; creates it if the directory is empty or missing.
+///
+/// # Errors
+/// [`StoreError::WrongGenesis`], [`StoreError::WrongVersion`], [`StoreError::Locked`], [`StoreError::Corrupted`], [`StoreError::Io`],
+/// [`StoreError::DiskFull`].
+pub fn open(path: &Path, genesis: BlockId) -> Result<ChainStore, StoreError> {
+    open_sized(path, genesis, Sizes::default())
+}
+
+/// [`open`] with other sizes.
+///
+/// # Errors
+/// As for [`open`].
+pub fn open_sized(path: &Path, genesis: BlockId, sizes: Sizes) -> Result<ChainStore, StoreError> {
+    // The library asserts what a flipped bit in its own files can break; that must not take the process down.
+    catch_unwind(AssertUnwindSafe(|| {
+        let tables = FjallTables::open(path, sizes)?;
+        ChainStore::open(Box::new(tables), path, genesis)
+    }))
+    .unwrap_or_else(|_| Err(StoreError::corrupted("the database library gave up on its files")))
+}
+
+struct FjallTables {
+    path: PathBuf,
+    reserve: u64,
+    keyspaces: Vec<Keyspace>,
+    note: Mutex<Note>,
+    poisoned: AtomicBool,
+    // Last: the keyspaces let go of it before it closes.
+    database: Database,
+}
+
+impl FjallTables {
+    fn open(path: &Path, sizes: Sizes) -> Result<Self, StoreError> {
+        std::fs::create_dir_all(path).map_err(|source| StoreError::file("create", path, source))?;
+        check_room(path, sizes.reserve)?;
+        let lock = journal::lock(path)?;
+        let note = Note::open(path)?;
+        journal::check(path, note.acknowledged())?;
+        drop(lock);
+        let database = Database::builder(path)
+            .cache_size(sizes.cache)
+            .max_journaling_size(sizes.journal)
+            .max_cached_files(Some(OPEN_FILES))
+            .worker_threads(WORKERS)
+            .manual_journal_persist(true)
+            .open()
+            .map_err(|error| failed(path, error))?;
+        let keyspaces =
+            Table::ALL.iter().map(|table| database.keyspace(table.name(), || options(*table, sizes)));
+        let keyspaces = keyspaces.collect::<Result<Vec<_>, _>>().map_err(|error| failed(path, error))?;
+        let tables = Self {
+            path: path.to_owned(),
+            reserve: sizes.reserve,
+            keyspaces,
+            note: Mutex::new(note),
+            poisoned: AtomicBool::new(false),
+            database,
+        };
+        tables.check_complete()?;
+        Ok(tables)
+    }
+
+    /// Everything that was acknowledged as durable is here.
+    fn check_complete(&self) -> Result<(), StoreError> {
+        let acknowledged = self.note.lock().unwrap_or_else(std::sync::PoisonError::into_inner).acknowledged();
+        let view = self.view()?;
+        let commits = match view.get(Table::Meta, meta::COMMITS)? {
+            Some(row) => codec::read_commits(&row)?.0,
+            None => 0,
+        };
+        if commits < acknowledged {
+            return Err(lost(commits, acknowledged));
+        }
+        if commits == 0 && view.scan(Table::Headers, &[], &codec::END_OF_HEIGHTS).next().is_some() {
+            return Err(StoreError::corrupted("blocks without a count of commits"));
+        }
+        Ok(())
+    }
+
+    fn batch(&self, number: u64, changes: Vec<Change>, mode: PersistMode) -> OwnedWriteBatch {
+        let mut batch =
+            OwnedWriteBatch::with_capacity(self.database.clone(), changes.len().saturating_add(1));
+        for Change { table, key, value } in changes {
+            let keyspace = &self.keyspaces[table.index()];
+            match value {
+                Some(value) => batch.insert(keyspace, key, &value[..]),
+                None => batch.remove(keyspace, key),
+            }
+        }
+        let commits = codec::commits_row(number, self.database.seqno());
+        batch.insert(&self.keyspaces[Table::Meta.index()], meta::COMMITS, &commits[..]);
+        batch.durability(Some(mode))
+    }
+
+    /// Whatever failed, nothing is acknowledged after it.
+    fn poison(&self, error: StoreError) -> StoreError {
+        self.poisoned.store(true, Ordering::Release);
+        error
+    }
+}
+
+impl Tables for FjallTables {
+    fn view(&self) -> Result<Box<dyn View + '_>, StoreError> {
+        Ok(Box::new(FjallView { tables: self, snapshot: self.database.snapshot() }))
+    }
+
+    fn write(&self, number: u64, changes: Vec<Change>, durability: Durability) -> Result<(), StoreError> {
+        if self.poisoned.load(Ordering::Acquire) {
+            return Err(StoreError::Poisoned);
+        }
+        check_room(&self.path, self.reserve)?;
+        let mode = match durability {
+            Durability::Durable => PersistMode::SyncData,
+            Durability::Buffered => PersistMode::Buffer,
+        };
+        self.batch(number, changes, mode).commit().map_err(|error| self.poison(failed(&self.path, error)))?;
+        if durability == Durability::Durable {
+            let mut note = self.note.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            note.acknowledge(number).map_err(|error| self.poison(error))?;
+        }
+        Ok(())
+    }
+}
+
+struct FjallView<'a> {
+    tables: &'a FjallTables,
+    snapshot: Snapshot,
+}
+
+impl View for FjallView<'_> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        let keyspace = &self.tables.keyspaces[table.index()];
+        let value = self.snapshot.get(keyspace, key).map_err(|error| failed(&self.tables.path, error))?;
+        Ok(value.map(|value| Bytes::copy_from_slice(&value)))
+    }
+
+    fn scan(&self, table: Table, start: &[u8], end: &[u8]) -> Rows<'_> {
+        if start >= end {
+            return Box::new(std::iter::empty());
+        }
+        let rows = self.snapshot.range(&self.tables.keyspaces[table.index()], start.to_vec()..end.to_vec());
+        Box::new(rows.map(|row| match row.into_inner() {
+            Ok((key, value)) => Ok::<Row, _>((Bytes::copy_from_slice(&key), Bytes::copy_from_slice(&value))),
+            Err(error) => Err(failed(&self.tables.path, error)),
+        }))
+    }
+}
+
+/// How a table is kept.
+fn options(table: Table, sizes: Sizes) -> KeyspaceCreateOptions {
+    // By how many bytes a block puts there: a body; accounts and index; fixed rows.
+    let share = match table {
+        Table::Bodies => 1,
+        Table::State | Table::Transactions => 2,
+        Table::Headers | Table::Diffs | Table::Ids => 4,
+        Table::Canonical | Table::Meta => 8,
+    };
+    let options = KeyspaceCreateOptions::default().max_memtable_size(sizes.buffer / share);
+    match table {
+        Table::Bodies => options
+            .with_kv_separation(Some(KvSeparationOptions::default().separation_threshold(SEPARATE_BYTES))),
+        _ => options,
+    }
+}
+
+/// Refuses before anything is written when the disk is nearly full.
+fn check_room(path: &Path, needed: u64) -> Result<(), StoreError> {
+    let disk = rustix::fs::statvfs(path)
+        .map_err(|error| StoreError::file("look at the disk of", path, error.into()))?;
+    let available = disk.f_bavail.saturating_mul(disk.f_frsize);
+    if available < needed {
+        return Err(StoreError::DiskFull { path: path.to_owned(), available, needed });
+    }
+    Ok(())
+}
+
+fn lost(found: u64, acknowledged: u64) -> StoreError {
+    StoreError::corrupted(format!(
+        "commit {acknowledged} was acknowledged as durable, the files end with commit {found}"
+    ))
+}
+
+/// The library's error as ours: whose fault, and what to do.
+fn failed(path: &Path, error: ::fjall::Error) -> StoreError {
+    match error {
+        ::fjall::Error::Io(source) | ::fjall::Error::Storage(LsmError::Io(source)) => failed_io(path, source),
+        ::fjall::Error::Locked => StoreError::Locked { path: path.to_owned(), pid: None },
+        ::fjall::Error::Poisoned => StoreError::Poisoned,
+        other => StoreError::corrupted(format!("{}: {other:?}", path.display())),
+    }
+}
+
+/// Contents that end too early or make no sense are damage, the rest is the system's refusal.
+fn failed_io(path: &Path, source: io::Error) -> StoreError {
+    match source.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => {
+            StoreError::corrupted(format!("{}: {source}", path.display()))
+        }
+        _ => StoreError::file("use the database in", path, source),
+    }
+}
