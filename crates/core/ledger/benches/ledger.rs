@@ -1,13 +1,14 @@
 //! What the ledger costs: recovering a sender, executing 1,000 transfers, an empty block, the state root.
+#![allow(clippy::unwrap_used, reason = "a bench that cannot be set up ends")]
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 
 use std::hint::black_box;
 
 use alys_chain::Height;
-use alys_ledger::genesis::AuthorityKey;
+use alys_chain::genesis::{Account as Holder, Amount};
 use alys_ledger::{
-    Address, BlockFacts, ChainId, EmptyState, Executor, LatticeHash, LedgerGenesis, Overlay, Recovered,
-    StateDiff, Transfer, U256, ValueLedger, Wallet, recover, recover_senders,
+    Address, BlockFacts, ChainId, EmptyState, Executor, LatticeHash, LedgerRules, Overlay, Recovered,
+    StateDiff, Transfer, U256, ValueLedger, Wallet, fee_address, genesis_state, recover, recover_senders,
 };
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
@@ -27,18 +28,13 @@ struct Scene {
 
 fn scene() -> Scene {
     let wallets: Vec<Wallet> = (1..=WALLETS).map(wallet).collect();
-    let genesis = LedgerGenesis {
-        chain_id: CHAIN,
-        base_fee: 1,
-        gas_limit: 30_000_000,
-        balances: wallets.iter().map(|w| (w.address(), U256::from(1_u64 << 60))).collect(),
-        fee_addresses: Default::default(),
-    };
+    let rules = LedgerRules { chain_id: CHAIN, base_fee: 1, gas_limit: 30_000_000 };
+    let balances = wallets.iter().map(|w| (Holder(w.address().into_array()), Amount::from(1 << 60)));
     let mut state = Overlay::new(EmptyState).unwrap();
-    state.apply(&genesis.state().unwrap()).unwrap();
+    state.apply(&genesis_state(&balances.collect()).unwrap()).unwrap();
     let raw: Vec<Bytes> = (0..TRANSFERS).map(|i| wallets[i % WALLETS].sign(&transfer(i), CHAIN)).collect();
     let transactions = recover_senders(&raw, CHAIN).unwrap();
-    Scene { state, facts: genesis.block_facts(Height(1), &AuthorityKey::ZERO), raw, transactions }
+    Scene { state, facts: rules.block(Height(1), fee_address(&[7; 96])), raw, transactions }
 }
 
 fn wallet(i: usize) -> Wallet {

@@ -188,3 +188,6 @@ fn take<'a>(bytes: &mut &'a [u8], n: usize) -> Result<&'a [u8], StateError> {
     *bytes = rest;
     Ok(head)
 }
+
+#[cfg(test)]
+mod tests;

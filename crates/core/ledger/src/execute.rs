@@ -6,7 +6,7 @@
 //! - **On failure**: [`ExecError::Invalid`] (the proposer's) or [`ExecError::State`] (ours).
 //!
 //! The embedded ledger moves value and nothing else. A valid transaction uses exactly its intrinsic gas, at the effective price of EIP-1559
-//! over a base fee that is fixed by genesis; nothing is burnt. All fees of a block go to its proposer, at the end of the block, so they
+//! over a base fee that never changes; nothing is burnt. All fees of a block go to its proposer, at the end of the block, so they
 //! cannot be spent within it. The sum of all balances never changes.
 
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ use crate::view::StateView;
 pub struct BlockFacts {
     /// Its height.
     pub height: Height,
-    /// Who receives its fees: see [`LedgerGenesis::fee_address`](crate::genesis::LedgerGenesis::fee_address).
+    /// Who receives its fees: the proposer's [`fee_address`](crate::genesis::fee_address).
     pub fee_recipient: Address,
     /// The most gas that its transactions may use.
     pub gas_limit: u64,
@@ -269,59 +269,4 @@ fn check_sender(tx: &Recovered, sender: &Account) -> Result<(), Invalid> {
 }
 
 #[cfg(test)]
-mod tests {
-    use zeroize::Zeroizing;
-
-    use super::*;
-    use crate::genesis::{AuthorityKey, LedgerGenesis};
-    use crate::transaction::{ChainId, recover};
-    use crate::view::{EmptyState, Overlay};
-    use crate::wallet::{Transfer, Wallet};
-
-    #[test]
-    fn a_transfer_moves_value_and_pays_the_proposer() {
-        let alice = Wallet::new(Zeroizing::new([1; 32])).unwrap();
-        let bob = Address::repeat_byte(0xb0);
-        let genesis = LedgerGenesis {
-            chain_id: ChainId(212),
-            base_fee: 10,
-            gas_limit: 30_000_000,
-            balances: [(alice.address(), U256::from(1_000_000))].into(),
-            fee_addresses: BTreeMap::new(),
-        };
-        let mut state = Overlay::new(EmptyState).unwrap();
-        state.apply(&genesis.state().unwrap()).unwrap();
-        let proposer = AuthorityKey::repeat_byte(7);
-        let facts = genesis.block_facts(Height(1), &proposer);
-
-        let transfer = Transfer {
-            to: bob,
-            value: U256::from(500),
-            max_fee: 30,
-            max_priority_fee: 2,
-            ..Transfer::default()
-        };
-        let tx = recover(&alice.sign(&transfer, genesis.chain_id), genesis.chain_id).unwrap();
-        let outcome = ValueLedger.execute(&state, &facts, core::slice::from_ref(&tx)).unwrap();
-
-        let fee = U256::from(21_000 * 12);
-        assert_eq!(outcome.fees, fee);
-        assert_eq!(
-            outcome.receipts,
-            [Receipt {
-                transaction: tx.hash(),
-                success: true,
-                from: alice.address(),
-                to: bob,
-                gas_used: 21_000,
-                cumulative_gas_used: 21_000,
-                effective_gas_price: 12,
-            }]
-        );
-        state.apply(&outcome.diff).unwrap();
-        let balance = |address| state.account(&address).unwrap().unwrap_or_default().balance;
-        assert_eq!(balance(alice.address()), U256::from(1_000_000 - 500) - fee);
-        assert_eq!(balance(bob), U256::from(500));
-        assert_eq!(balance(genesis.fee_address(&proposer)), fee);
-    }
-}
+mod tests;

@@ -20,19 +20,21 @@ pub mod genesis;
 pub mod lattice;
 mod select;
 pub mod state_root;
+#[cfg(test)]
+mod testing;
 pub mod transaction;
 pub mod view;
 pub mod wallet;
 
 pub use account::Account;
 pub use alloy_primitives::{Address, U256};
-pub use diff::{AccountChange, StateDiff};
+pub use diff::{AccountChange, StateDiff, decode_changes, encode_changes, reverse_changes};
 pub use error::{ExecError, GenesisError, Invalid, StateError};
 pub use execute::{BlockFacts, Executor, Outcome, Receipt, ValueLedger};
-pub use genesis::LedgerGenesis;
+pub use genesis::{BASE_FEE, LedgerRules, fee_address, genesis_state};
 pub use lattice::LatticeHash;
 pub use select::{Room, Selection, Skip};
-pub use state_root::{Bucket, BucketProof, BucketSum, StateTree};
-pub use transaction::{ChainId, Recovered, recover, recover_senders};
+pub use state_root::{Bucket, BucketFault, BucketProof, BucketSum, StateTree};
+pub use transaction::{ChainId, Recovered, raw_transactions, recover, recover_senders};
 pub use view::{EmptyState, Overlay, StateView};
 pub use wallet::{Transfer, Wallet};

@@ -1,5 +1,7 @@
 //! Filling a new block: greedily, in the order of the candidates.
 
+use alys_chain::limits::{MAX_BODY_BYTES, MAX_TRANSACTIONS};
+
 use crate::error::{Invalid, StateError};
 use crate::execute::{BlockFacts, Outcome, Pending, Refused};
 use crate::transaction::Recovered;
@@ -15,6 +17,11 @@ pub struct Room {
     pub bytes: usize,
     /// The number of transactions.
     pub transactions: usize,
+}
+
+impl Room {
+    /// A whole body.
+    pub const BODY: Self = Self { bytes: MAX_BODY_BYTES, transactions: MAX_TRANSACTIONS };
 }
 
 /// Why a candidate was left out.

@@ -21,8 +21,8 @@ use serde::{Deserialize, Serialize};
 use crate::account::Account;
 use crate::lattice::LatticeHash;
 
-/// How many buckets there are. More make smaller snapshot chunks and more leaves to rehash; a bucket of 10 million accounts' state is
-/// some 2 MB, a good chunk.
+/// How many buckets there are. More would mean more leaves to rehash in a block that touches many; fewer would
+/// make large snapshot chunks: with ten million accounts a bucket has some 2.4 MB.
 pub const BUCKETS: usize = 256;
 
 /// The way from a leaf to the root: log2 of [`BUCKETS`].
@@ -250,3 +250,6 @@ fn node(left: &Hash, right: &Hash) -> Hash {
     both[32..].copy_from_slice(&right.0);
     Hash(blake3::keyed_hash(&NODE_KEY, &both).into())
 }
+
+#[cfg(test)]
+mod tests;

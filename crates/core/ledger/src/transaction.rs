@@ -13,16 +13,13 @@ use alloy_consensus::crypto::secp256k1::recover_signer;
 use alloy_consensus::transaction::RlpEcdsaDecodableTx;
 use alloy_consensus::{SignableTransaction, Transaction, TxEip1559, TxEip2930, TxLegacy};
 use alloy_primitives::{Address, Signature, TxKind, U256, keccak256};
-use alys_chain::Hash;
+use alys_chain::limits::MAX_TRANSACTION_BYTES;
+use alys_chain::{Body, Hash};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Invalid;
 use crate::gas;
-
-/// The largest encoded transaction, in bytes: what public Ethereum nodes relay, so no wallet makes larger ones. Less would refuse some of
-/// theirs, more would let one transaction fill a gossip window.
-pub const MAX_TRANSACTION_BYTES: usize = 128 * 1024;
 
 /// The chain that a signature is for (EIP-155).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -110,6 +107,14 @@ impl Recovered {
     pub fn effective_gas_price(&self, base_fee: u128) -> Option<u128> {
         (base_fee <= self.max_fee).then(|| base_fee.saturating_add(self.max_priority_fee).min(self.max_fee))
     }
+}
+
+/// The transactions of a body, sharing its memory.
+///
+/// # Errors
+/// When the body is no canonical encoding or breaks a limit.
+pub fn raw_transactions(body: &Body) -> Result<Vec<Bytes>, alys_chain::error::Invalid> {
+    Ok(body.transactions()?.map(|raw| body.0.slice_ref(raw)).collect())
 }
 
 /// Checks one encoded transaction and finds its sender.
@@ -208,3 +213,6 @@ fn check_signature(
     }
     recover_signer(signature, tx.signature_hash()).map_err(|_| Invalid::Signature)
 }
+
+#[cfg(test)]
+mod tests;

@@ -161,3 +161,6 @@ impl<V: StateView> StateView for Overlay<V> {
         Ok(self.tree.clone())
     }
 }
+
+#[cfg(test)]
+mod tests;
