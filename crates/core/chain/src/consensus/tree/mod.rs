@@ -13,6 +13,8 @@
 mod changed;
 mod loose;
 mod nodes;
+#[cfg(test)]
+mod tests;
 mod votes;
 
 pub use changed::{Anchor, Changed, Evidence, Finalized, Route, Tip, TreeRefusal};
