@@ -177,21 +177,13 @@ pub enum Invalid {
         /// What was signed.
         what: &'static str,
     },
-    /// The claim is over.
-    #[error("claim ran out at {until:?}, it is {now:?}")]
-    Expired {
-        /// The end of the claim.
-        until: UnixMillis,
-        /// The time that it was judged at.
-        now: UnixMillis,
-    },
-    /// The data of another network.
-    #[error("made for genesis {got}, ours is {expected}")]
-    Genesis {
-        /// Ours.
-        expected: BlockId,
-        /// Theirs.
-        got: BlockId,
+    /// A set that the schedule does not have.
+    #[error("authority set {set}, the schedule has {sets}")]
+    UnknownSet {
+        /// The set that came.
+        set: SetId,
+        /// How many there are.
+        sets: usize,
     },
 }
 
@@ -205,4 +197,20 @@ pub struct Early {
     pub starts: UnixMillis,
     /// The time that it was judged at.
     pub now: UnixMillis,
+}
+
+/// Why a claim of federation does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ClaimError {
+    /// It is wrong: the claimant's fault.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// It is over, by our clock: ask for a new one.
+    #[error("claim held until {until:?}, it is {now:?}")]
+    Over {
+        /// The end of the claim.
+        until: UnixMillis,
+        /// The time that it was judged at.
+        now: UnixMillis,
+    },
 }

@@ -8,12 +8,16 @@
 #![forbid(unsafe_code)]
 
 pub mod approval;
+pub mod batch;
 pub mod block;
 pub mod bls;
 pub mod certificate;
 pub mod checkpoint;
+pub mod claim;
 pub mod consensus;
 pub mod error;
+#[cfg(test)]
+mod fixture;
 pub mod genesis;
 pub mod header;
 mod hex_serde;
@@ -24,12 +28,14 @@ mod read;
 pub mod rules;
 pub mod schedule;
 pub mod time;
+pub mod verify;
 
 pub use approval::{Counted, Tally};
 pub use block::{Block, Body, Transactions};
 pub use bls::{PossessionProof, PublicKey, SecretKey, Signature};
 pub use certificate::{Approval, Certificate, CertifiedBlock, CertifiedHeader, SetQuorum};
-pub use error::{Early, Invalid};
+pub use claim::{Claim, Parties};
+pub use error::{ClaimError, Early, Invalid};
 pub use genesis::{Account, Amount, Genesis};
 pub use header::Header;
 pub use ids::{AuthorityIndex, BlockId, Hash, Height, HeightRange, SetId, Slot};
@@ -37,3 +43,4 @@ pub use lineage::{Lineage, Required};
 pub use rules::{Rules, SigningDomain};
 pub use schedule::{Authority, AuthoritySet, Period, Quorum, Schedule, Seat};
 pub use time::{Moment, UnixMillis};
+pub use verify::{Parent, RangeFault, Verified};

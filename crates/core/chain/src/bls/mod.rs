@@ -6,6 +6,7 @@
 //! - **In**: bytes, messages. **Out**: points, or [`Invalid`](crate::error::Invalid) (the sender's fault).
 //! - Keys are summed only after their proof of possession was checked (see [`crate::schedule`]).
 
+mod hash;
 mod public;
 mod secret;
 mod signature;
@@ -14,6 +15,7 @@ pub use public::{PossessionProof, PublicKey};
 pub use secret::SecretKey;
 pub use signature::Signature;
 
+pub(crate) use hash::hash_to_g1;
 pub(crate) use public::KeySum;
 
 /// Domain separation of messages: the suite BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_POP_.

@@ -3,7 +3,7 @@
 use core::cmp::Ordering;
 use core::fmt;
 
-use blst::{BLST_ERROR, min_sig};
+use blst::{BLST_ERROR, blst_p2_affine, min_sig};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{MESSAGE_DST, POSSESSION_DST, Signature};
@@ -43,6 +43,10 @@ impl PublicKey {
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; Self::SIZE] {
         &self.bytes
+    }
+
+    pub(crate) fn point(&self) -> blst_p2_affine {
+        self.point.into()
     }
 
     /// Whether this key signed the message.
@@ -143,5 +147,10 @@ impl KeySum {
     pub(crate) fn verify(&self, message: &[u8], signature: &Signature) -> bool {
         signature.point().fast_aggregate_verify_pre_aggregated(false, message, MESSAGE_DST, &self.0)
             == BLST_ERROR::BLST_SUCCESS
+    }
+
+    /// The point, for a pairing.
+    pub(crate) fn point(&self) -> blst_p2_affine {
+        self.0.into()
     }
 }
