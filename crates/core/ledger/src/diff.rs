@@ -51,6 +51,9 @@ impl StateDiff {
     /// What these changes do to the state of `view`. Changes that change nothing are left out; the others cost one or two lattice
     /// additions each, and one leaf for each bucket touched.
     ///
+    /// The old values are not compared with the view. Whoever took them from a store compares [`root_after`](Self::root_after) with the header
+    /// that it should lead to: a wrong old value gives another root.
+    ///
     /// # Errors
     /// [`StateError`] when the view does not answer, or the addresses do not ascend strictly.
     pub fn new(view: &dyn StateView, mut changes: Vec<AccountChange>) -> Result<Self, StateError> {

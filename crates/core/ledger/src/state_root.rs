@@ -21,8 +21,8 @@ use serde::{Deserialize, Serialize};
 use crate::account::Account;
 use crate::lattice::LatticeHash;
 
-/// How many buckets there are. More would mean more leaves to rehash in a block that touches many; fewer would
-/// make large snapshot chunks: with ten million accounts a bucket has some 2.4 MB.
+/// How many buckets there are. Not more: a block that touches all of them rehashes all of them. Not fewer: each is a snapshot chunk, which has
+/// 2.3 MB with ten million accounts.
 pub const BUCKETS: usize = 256;
 
 /// The way from a leaf to the root: log2 of [`BUCKETS`].

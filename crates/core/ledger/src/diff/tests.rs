@@ -54,6 +54,17 @@ fn a_diff_fits_its_own_parent_only() {
 }
 
 #[test]
+fn a_wrong_old_value_shows_in_the_root() {
+    let (one, two) = (Account { nonce: 1, balance: U256::ZERO }, Account { nonce: 2, balance: U256::ZERO });
+    let change = |old, new| AccountChange { address: Address::ZERO, old, new };
+    let state = before(&[change(Some(one), None)]);
+    let right = StateDiff::new(&state, vec![change(Some(one), None)]).unwrap();
+    let wrong = StateDiff::new(&state, vec![change(Some(two), None)]).unwrap();
+    assert_eq!(right.root_after(), EmptyState.tree().unwrap().root());
+    assert_ne!(wrong.root_after(), right.root_after());
+}
+
+#[test]
 fn stored_changes_that_are_damaged_are_ours() {
     let new = Some(Account { nonce: 1, balance: U256::ZERO });
     let bytes = encode_changes(&[AccountChange { address: Address::ZERO, old: None, new }]);
