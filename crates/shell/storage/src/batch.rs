@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use alys_chain::{Body, Hash, Header, Height};
+use alys_chain::consensus::SigningRecord;
+use alys_chain::{Body, Certificate, Hash, Header, Height, Lineage};
 use bytes::Bytes;
 
 use crate::codec;
 use crate::tables::{Change, Table, meta};
-use crate::{BlockRef, Location, SigningRecord, StateKey};
+use crate::{BlockRef, Location, StateKey};
 
 /// One atomic change of the database. Later verbs win over earlier ones; nothing is read, so the same batch can be committed twice.
 #[derive(Clone, Debug, Default)]
@@ -25,9 +26,15 @@ impl Batch {
         Self::default()
     }
 
-    /// Stores a header, what the chain remembers of its ancestry, and its body (an empty one takes no room). A certificate that is already
+    /// Stores a header, its lineage and its body (an empty one takes no room). A certificate that is already
     /// stored stays.
-    pub fn put_block(&mut self, block: BlockRef, header: &Header, lineage: &[u8], body: &Body) -> &mut Self {
+    pub fn put_block(
+        &mut self,
+        block: BlockRef,
+        header: &Header,
+        lineage: Lineage,
+        body: &Body,
+    ) -> &mut Self {
         self.put(Table::Ids, block.id.as_bytes().to_vec(), codec::height(block.height));
         self.put(Table::Headers, codec::header_key(block), codec::header_row(header, lineage));
         if !body.0.is_empty() {
@@ -36,9 +43,10 @@ impl Batch {
         self
     }
 
-    /// Stores the certificate of a block, in the encoding that it is served in.
-    pub fn certify(&mut self, block: BlockRef, certificate: &[u8]) -> &mut Self {
-        self.put(Table::Headers, codec::certificate_key(block), Bytes::copy_from_slice(certificate))
+    /// Stores the certificate of the block that it names.
+    pub fn certify(&mut self, certificate: &Certificate) -> &mut Self {
+        let block = BlockRef::new(certificate.height, certificate.block);
+        self.put(Table::Headers, codec::certificate_key(block), Bytes::copy_from_slice(&certificate.encode()))
     }
 
     /// Removes a block with everything stored under it: header, certificate, lineage, body, diff. Pointers to it are left alone.
@@ -104,10 +112,10 @@ impl Batch {
         self.delete(Table::Transactions, hash.as_bytes().to_vec())
     }
 
-    /// Records a signature, before it leaves the process. Makes the whole batch durable.
+    /// Records a signature, before it leaves the process (I9). Makes the whole batch durable.
     pub fn record_signing(&mut self, record: SigningRecord) -> &mut Self {
         self.signs = true;
-        self.put(Table::Meta, meta::SIGNING.to_vec(), codec::signing_row(record))
+        self.put(Table::Meta, meta::SIGNING.to_vec(), Bytes::copy_from_slice(&record.encode()))
     }
 
     /// Whether there is nothing to write.

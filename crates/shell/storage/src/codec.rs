@@ -1,10 +1,11 @@
 //! Keys and rows as bytes. Integers in keys are big-endian, so that the order of bytes is the order of numbers; a row that does not have its
 //! exact size is damage, never a guess.
 
-use alys_chain::{AuthorityIndex, BlockId, Hash, Header, Height, Slot};
+use alys_chain::consensus::SigningRecord;
+use alys_chain::{BlockId, Certificate, Header, Height, Lineage};
 use bytes::Bytes;
 
-use crate::{BlockRef, Location, SigningRecord, StateKey, StoreError};
+use crate::{BlockRef, Location, StateKey, StoreError};
 
 /// Height and id.
 const BLOCK_KEY: usize = 8 + 32;
@@ -49,32 +50,32 @@ pub(crate) fn block_row(block: BlockRef) -> Bytes {
     block_key(block).into()
 }
 
-pub(crate) fn header_row(header: &Header, lineage: &[u8]) -> Bytes {
-    let mut row = Vec::with_capacity(Header::SIZE + lineage.len());
+pub(crate) fn header_row(header: &Header, lineage: Lineage) -> Bytes {
+    let mut row = Vec::with_capacity(Header::SIZE + Lineage::SIZE);
     row.extend_from_slice(&header.encode());
-    row.extend_from_slice(lineage);
+    row.extend_from_slice(&lineage.encode());
     row.into()
 }
 
-/// Accounts lie under `[0, bucket, address]`, buckets under `[1, bucket]`.
+/// Accounts lie under `[0, address]`, buckets under `[1, bucket]`.
 pub(crate) fn state_key(key: StateKey) -> Vec<u8> {
     match key {
-        StateKey::Account { bucket, address } => {
-            let mut bytes = Vec::with_capacity(22);
-            bytes.extend_from_slice(&[0, bucket]);
-            bytes.extend_from_slice(&address);
-            bytes
-        }
+        StateKey::Account(address) => [&[0][..], &address].concat(),
         StateKey::Bucket(bucket) => vec![1, bucket],
     }
 }
 
-/// The first key behind the accounts of a bucket: longer than any of theirs.
+/// The first key of the accounts of a bucket, or the least one behind the account `after`.
+pub(crate) fn state_start(bucket: u8, after: Option<[u8; 20]>) -> Vec<u8> {
+    match after {
+        None => vec![0, bucket],
+        Some(address) => [&[0][..], &address, &[0]].concat(),
+    }
+}
+
+/// A key behind all accounts of a bucket: longer than any of theirs.
 pub(crate) fn state_end(bucket: u8) -> Vec<u8> {
-    let mut end = vec![0xff; 23];
-    end[0] = 0;
-    end[1] = bucket;
-    end
+    [&[0, bucket][..], &[0xff; 20]].concat()
 }
 
 pub(crate) fn location_row(location: Location) -> Bytes {
@@ -89,14 +90,6 @@ pub(crate) fn commits_row(number: u64, floor: u64) -> Bytes {
     let mut row = Vec::with_capacity(16);
     row.extend_from_slice(&number.to_be_bytes());
     row.extend_from_slice(&floor.to_be_bytes());
-    row.into()
-}
-
-pub(crate) fn signing_row(record: SigningRecord) -> Bytes {
-    let mut row = Vec::with_capacity(48);
-    row.extend_from_slice(&record.slot.get().to_be_bytes());
-    row.extend_from_slice(record.block.as_bytes());
-    row.extend_from_slice(&record.lock.get().to_be_bytes());
     row.into()
 }
 
@@ -172,32 +165,30 @@ pub(crate) fn read_header_key(key: &[u8]) -> Result<(BlockRef, Kind), StoreError
     }
 }
 
-/// The encoded header and the lineage, without copying.
-pub(crate) fn split_header_row(mut row: Bytes) -> Result<(Bytes, Bytes), StoreError> {
-    if row.len() < Header::SIZE {
-        return Err(StoreError::corrupted("a header"));
-    }
-    let header = row.split_to(Header::SIZE);
-    Ok((header, row))
+/// The encoded header and the encoded lineage behind it.
+pub(crate) fn split_header_row(row: &[u8]) -> Result<(&[u8], &[u8]), StoreError> {
+    let whole = row.len() == Header::SIZE + Lineage::SIZE;
+    whole.then(|| row.split_at(Header::SIZE)).ok_or_else(|| StoreError::corrupted("a header"))
 }
 
-pub(crate) fn read_header(bytes: &[u8]) -> Result<Header, StoreError> {
-    let mut fields = Fields::of("a header", bytes);
-    let header = Header {
-        height: Height(u64::from_le_bytes(fields.take()?)),
-        slot: Slot(u64::from_le_bytes(fields.take()?)),
-        parent: BlockId(fields.take()?),
-        body_root: Hash(fields.take()?),
-        state_root: Hash(fields.take()?),
-        proposer: AuthorityIndex(fields.take::<1>()?[0]),
-    };
-    fields.end()?;
-    Ok(header)
+pub(crate) fn read_header_row(row: &[u8]) -> Result<(Header, Lineage), StoreError> {
+    let (header, lineage) = split_header_row(row)?;
+    let header = Header::decode(header).map_err(|error| damaged("a header", &error))?;
+    let lineage = Lineage::decode(lineage).map_err(|error| damaged("a lineage", &error))?;
+    Ok((header, lineage))
+}
+
+pub(crate) fn read_certificate(row: &[u8]) -> Result<Certificate, StoreError> {
+    Certificate::decode(row).map_err(|error| damaged("a certificate", &error))
+}
+
+fn damaged(what: &str, error: &dyn std::fmt::Display) -> StoreError {
+    StoreError::corrupted(format!("{what}: {error}"))
 }
 
 pub(crate) fn read_account_key(key: &[u8]) -> Result<[u8; 20], StoreError> {
     let mut fields = Fields::of("the key of an account", key);
-    let _prefix: [u8; 2] = fields.take()?;
+    let _kind: [u8; 1] = fields.take()?;
     let address = fields.take()?;
     fields.end()?;
     Ok(address)
@@ -214,18 +205,13 @@ pub(crate) fn read_location(row: &[u8]) -> Result<Location, StoreError> {
 }
 
 pub(crate) fn read_signing(row: &[u8]) -> Result<SigningRecord, StoreError> {
-    let mut fields = Fields::of("the signing record", row);
-    let record = SigningRecord {
-        slot: Slot(u64::from_be_bytes(fields.take()?)),
-        block: BlockId(fields.take()?),
-        lock: Slot(u64::from_be_bytes(fields.take()?)),
-    };
-    fields.end()?;
-    Ok(record)
+    SigningRecord::decode(row).map_err(|error| damaged("the signing record", &error))
 }
 
 #[cfg(test)]
 mod tests {
+    use alys_chain::{AuthorityIndex, Hash, Slot};
+
     use super::*;
 
     fn header() -> Header {
@@ -243,12 +229,11 @@ mod tests {
     fn rows_come_back_as_they_went_in() {
         let block = BlockRef::new(Height(7), BlockId([9; 32]));
         assert_eq!(read_block(&block_row(block)).unwrap(), block);
-        let (encoded, lineage) = split_header_row(header_row(&header(), b"ancestry")).unwrap();
-        assert_eq!((read_header(&encoded).unwrap(), &lineage[..]), (header(), &b"ancestry"[..]));
+        let lineage = Lineage::GENESIS.advance(&header());
+        assert_eq!(read_header_row(&header_row(&header(), lineage)).unwrap(), (header(), lineage));
         let location = Location { height: Height(3), position: 5 };
         assert_eq!(read_location(&location_row(location)).unwrap(), location);
-        let record = SigningRecord { slot: Slot(4), block: BlockId([5; 32]), lock: Slot(3) };
-        assert_eq!(read_signing(&signing_row(record)).unwrap(), record);
+        assert_eq!(read_commits(&commits_row(3, 9)).unwrap(), (3, 9));
         assert_eq!(read_header_key(&certificate_key(block)).unwrap(), (block, Kind::Certificate));
     }
 
@@ -259,17 +244,24 @@ mod tests {
         assert!(read_block(&[0; 41]).is_err());
         assert!(read_height(&[0; 7]).is_err());
         assert!(read_id(&[0; 33]).is_err());
-        assert!(split_header_row(Bytes::from_static(&[0; 112])).is_err());
+        assert!(read_header_row(&[0; Header::SIZE]).is_err());
+        assert!(read_certificate(&[0; 5]).is_err());
+        assert!(read_signing(&[0; 53]).is_err());
         assert!(read_header_key(&[9; 41]).is_err(), "an unknown kind");
-        assert!(read_account_key(&[0; 21]).is_err());
+        assert!(read_account_key(&[0; 20]).is_err());
     }
 
     #[test]
     fn every_key_of_a_bucket_lies_before_its_end_and_behind_its_start() {
-        let last = state_key(StateKey::Account { bucket: 6, address: [0xff; 20] });
-        let next = state_key(StateKey::Account { bucket: 7, address: [0; 20] });
-        assert!(last < state_end(6) && state_end(6) < next);
-        let top = state_key(StateKey::Account { bucket: 255, address: [0xff; 20] });
-        assert!(top < state_end(255) && state_end(255) < state_key(StateKey::Bucket(0)));
+        let account = |bucket: u8, rest: u8| {
+            let mut address = [rest; 20];
+            address[0] = bucket;
+            address
+        };
+        let key = |bucket, rest| state_key(StateKey::Account(account(bucket, rest)));
+        assert!(state_start(6, None) <= key(6, 0) && key(6, 0xff) < state_end(6) && state_end(6) < key(7, 0));
+        assert!(key(255, 0xff) < state_end(255) && state_end(255) < state_key(StateKey::Bucket(0)));
+        let behind = state_start(6, Some(account(6, 9)));
+        assert!(key(6, 9) < behind && behind < key(6, 10));
     }
 }

@@ -2,14 +2,15 @@
 
 use std::sync::Mutex;
 
-use alys_chain::{BlockId, Body, Hash, Height};
+use alys_chain::consensus::SigningRecord;
+use alys_chain::{BlockId, Body, CertifiedHeader, Hash, Height};
 use bytes::Bytes;
 
 use crate::codec::{self, Kind};
 use crate::tables::{Row, Table, Tables, View, meta};
 use crate::{
-    Batch, BlockRef, CertifiedBytes, Committed, Durability, Limit, Location, SigningRecord, StateEntry,
-    StateKey, Store, StoreError, StoredHeader,
+    Batch, BlockRef, CertifiedBytes, Committed, Durability, Limit, Location, StateEntry, StateKey, Store,
+    StoreError, StoredHeader,
 };
 
 /// The version of the tables and rows. Another one is refused, never converted silently.
@@ -77,11 +78,11 @@ fn locate(view: &dyn View, id: BlockId) -> Result<Option<BlockRef>, StoreError> 
 
 fn stored_header(
     block: BlockRef,
-    row: Bytes,
-    certificate: Option<Bytes>,
+    row: &[u8],
+    certificate: Option<&Bytes>,
 ) -> Result<StoredHeader, StoreError> {
-    let (header, lineage) = codec::split_header_row(row)?;
-    let header = codec::read_header(&header)?;
+    let (header, lineage) = codec::read_header_row(row)?;
+    let certificate = certificate.map(|row| codec::read_certificate(row)).transpose()?;
     Ok(StoredHeader { id: block.id, header, certificate, lineage })
 }
 
@@ -195,7 +196,7 @@ impl Store for ChainStore {
         let row = view.get(Table::Headers, &codec::header_key(block))?;
         let row = row.ok_or_else(|| StoreError::corrupted(format!("the header of {id} is missing")))?;
         let certificate = view.get(Table::Headers, &codec::certificate_key(block))?;
-        stored_header(block, row, certificate).map(Some)
+        stored_header(block, &row, certificate.as_ref()).map(Some)
     }
 
     fn body(&self, id: BlockId) -> Result<Option<Body>, StoreError> {
@@ -221,11 +222,11 @@ impl Store for ChainStore {
             else {
                 break;
             };
-            let (header, _lineage) = codec::split_header_row(header)?;
-            if !room.take(header.len() + certificate.len()) {
+            if !room.take(CertifiedHeader::SIZE) {
                 break;
             }
-            found.push(CertifiedBytes { block, header, certificate });
+            let (header, _lineage) = codec::split_header_row(&header)?;
+            found.push(CertifiedBytes { block, bytes: [header, &certificate].concat().into() });
         }
         Ok(found)
     }
@@ -254,15 +255,10 @@ impl Store for ChainStore {
         after: Option<[u8; 20]>,
         limit: Limit,
     ) -> Result<Vec<StateEntry>, StoreError> {
-        let mut start = codec::state_key(StateKey::Account { bucket, address: after.unwrap_or_default() });
-        if after.is_some() {
-            // The least key behind that account.
-            start.push(0);
-        }
         let view = self.tables.view()?;
         let mut room = Room::new(limit);
         let mut found = Vec::new();
-        for row in view.scan(Table::State, &start, &codec::state_end(bucket)) {
+        for row in view.scan(Table::State, &codec::state_start(bucket, after), &codec::state_end(bucket)) {
             let (key, value) = row?;
             if !room.take(value.len()) {
                 break;
@@ -285,7 +281,11 @@ impl Store for ChainStore {
             return Ok(Vec::new());
         };
         Blocks::from(&*view, above)
-            .map(|row| row.and_then(|(block, header, certificate)| stored_header(block, header, certificate)))
+            .map(|row| {
+                row.and_then(|(block, header, certificate)| {
+                    stored_header(block, &header, certificate.as_ref())
+                })
+            })
             .collect()
     }
 

@@ -11,7 +11,9 @@
 #![forbid(unsafe_code)]
 
 mod batch;
+mod checkpoint;
 mod codec;
+mod datadir;
 mod error;
 pub mod fjall;
 mod layout;
@@ -21,11 +23,12 @@ mod tables;
 mod types;
 
 pub use batch::Batch;
+pub use checkpoint::Checkpoints;
+pub use datadir::DataDir;
 pub use error::StoreError;
 pub use layout::ChainStore;
 pub use memory::MemoryDisk;
 pub use store::Store;
 pub use types::{
-    BlockRef, CertifiedBytes, Committed, Durability, Limit, Location, SigningRecord, StateEntry, StateKey,
-    StoredHeader,
+    BlockRef, CertifiedBytes, Committed, Durability, Limit, Location, StateEntry, StateKey, StoredHeader,
 };

@@ -1,11 +1,12 @@
 //! The database of the chain, as its callers see it.
 
+use alys_chain::consensus::SigningRecord;
 use alys_chain::{BlockId, Body, Hash, Height};
 use bytes::Bytes;
 
 use crate::{
-    Batch, BlockRef, CertifiedBytes, Committed, Durability, Limit, Location, SigningRecord, StateEntry,
-    StateKey, StoreError, StoredHeader,
+    Batch, BlockRef, CertifiedBytes, Committed, Durability, Limit, Location, StateEntry, StateKey,
+    StoreError, StoredHeader,
 };
 
 /// The database of the chain. Reads may run beside each other and beside a commit, each sees the database between two commits, never inside

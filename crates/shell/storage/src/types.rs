@@ -1,6 +1,6 @@
 //! What goes into the store and comes out of it.
 
-use alys_chain::{BlockId, Header, Height, Slot};
+use alys_chain::{BlockId, Certificate, Header, Height, Lineage};
 use bytes::Bytes;
 
 /// Which block: its height and its id. The height orders the disk, so that neighbours in the chain are neighbours there.
@@ -21,16 +21,16 @@ impl BlockRef {
 }
 
 /// A header and what was stored with it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoredHeader {
     /// The name of the block, as it was stored (not computed again).
     pub id: BlockId,
     /// The header.
     pub header: Header,
-    /// The SSZ encoding of its certificate; `None` for genesis and for a proposal that was executed but not certified.
-    pub certificate: Option<Bytes>,
-    /// What the chain remembers of the block's ancestry; opaque here.
-    pub lineage: Bytes,
+    /// Its certificate; `None` for genesis and for a proposal that was executed but not certified.
+    pub certificate: Option<Certificate>,
+    /// What its ancestry says about its certificate.
+    pub lineage: Lineage,
 }
 
 /// One certified header of the canonical chain, as it was stored.
@@ -38,10 +38,8 @@ pub struct StoredHeader {
 pub struct CertifiedBytes {
     /// Height and id.
     pub block: BlockRef,
-    /// The SSZ encoding of the header, [`Header::SIZE`] bytes.
-    pub header: Bytes,
-    /// The SSZ encoding of the certificate.
-    pub certificate: Bytes,
+    /// The encoding of its [`CertifiedHeader`](alys_chain::CertifiedHeader).
+    pub bytes: Bytes,
 }
 
 /// How much one read may bring into memory.
@@ -56,13 +54,8 @@ pub struct Limit {
 /// A key of the state. Values are opaque here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StateKey {
-    /// An account: the bucket that the ledger puts it in, and its address.
-    Account {
-        /// The bucket, so that the accounts of one bucket are neighbours on disk.
-        bucket: u8,
-        /// The 20-byte address.
-        address: [u8; 20],
-    },
+    /// An account, by its 20-byte address. Its bucket is the first byte, so the accounts of one bucket are neighbours on disk.
+    Account([u8; 20]),
     /// What the ledger keeps of a whole bucket (its lattice hash).
     Bucket(u8),
 }
@@ -83,18 +76,6 @@ pub struct Location {
     pub height: Height,
     /// Its place in the body, from 0.
     pub position: u32,
-}
-
-/// The last signature that this node gave as an authority. It is durable before the signature leaves the process, so that no restart makes
-/// the node sign a slot twice or below its lock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SigningRecord {
-    /// The slot of the last signature.
-    pub slot: Slot,
-    /// The block that was signed.
-    pub block: BlockId,
-    /// The highest slot among the parents of all blocks that were signed.
-    pub lock: Slot,
 }
 
 /// What a commit survives once it has returned.

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use alys_chain::consensus::SigningRecord;
 use alys_chain::{BlockId, Slot};
 use alys_storage::memory::Fault;
-use alys_storage::{Batch, Durability, MemoryDisk, SigningRecord, Store, StoreError};
+use alys_storage::{Batch, Durability, MemoryDisk, Store, StoreError};
 use conformance::fixture::{GENESIS, chain, sample};
 use proptest::prelude::*;
 
@@ -119,7 +120,7 @@ proptest! {
         let (mut slot, mut acknowledged) = (0, None);
         for event in events {
             slot += 1;
-            let record = SigningRecord { slot: Slot(slot), block: BlockId([1; 32]), lock: Slot(0) };
+            let record = SigningRecord { last: Slot(slot), block: BlockId([1; 32]), lock: Slot(0) };
             let mut batch = Batch::new();
             match event {
                 Event::Write => drop(store.commit(batch, Durability::Buffered)),
@@ -133,11 +134,11 @@ proptest! {
                     }
                     batch.record_signing(record);
                     if store.commit(batch, Durability::Buffered).is_ok() {
-                        acknowledged = Some(record.slot);
+                        acknowledged = Some(record.last);
                     }
                 }
             }
-            prop_assert!(store.signing_record().unwrap().map(|found| found.slot) >= acknowledged);
+            prop_assert!(store.signing_record().unwrap().map(|found| found.last) >= acknowledged);
         }
     }
 }

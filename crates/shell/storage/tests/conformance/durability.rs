@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
+use alys_chain::consensus::SigningRecord;
 use alys_chain::{BlockId, Height, Slot};
-use alys_storage::{
-    Batch, Durability, Durability::Buffered, Durability::Durable, SigningRecord, StateKey, StoreError,
-};
+use alys_storage::{Batch, Durability, Durability::Buffered, Durability::Durable, StateKey, StoreError};
 
 use super::Open;
 use super::fixture::{AMPLE, GENESIS, OTHER_GENESIS, chain};
@@ -26,7 +25,7 @@ pub fn a_restart_finds_everything(open: Open<'_>, path: &Path) {
 }
 
 pub fn the_signing_record_is_durable_whatever_was_asked(open: Open<'_>, path: &Path) {
-    let record = SigningRecord { slot: Slot(12), block: BlockId([4; 32]), lock: Slot(10) };
+    let record = SigningRecord { last: Slot(12), block: BlockId([4; 32]), lock: Slot(10) };
     let store = open(path, GENESIS).unwrap();
     let mut batch = Batch::new();
     batch.record_signing(record);

@@ -1,6 +1,8 @@
 //! Blocks to store. Nothing here is a valid chain: the store does not judge.
 
-use alys_chain::{AuthorityIndex, BlockId, Body, Hash, Header, Height, Slot};
+use alys_chain::{
+    AuthorityIndex, BlockId, Body, Certificate, Hash, Header, Height, Lineage, SetId, SetQuorum, Slot,
+};
 use alys_storage::{Batch, BlockRef, Limit};
 use bytes::Bytes;
 
@@ -15,8 +17,8 @@ pub struct Sample {
     pub at: BlockRef,
     pub header: Header,
     pub body: Body,
-    pub certificate: Vec<u8>,
-    pub lineage: Vec<u8>,
+    pub certificate: Certificate,
+    pub lineage: Lineage,
 }
 
 pub fn sample(height: u64, branch: u8, body_bytes: usize) -> Sample {
@@ -28,12 +30,14 @@ pub fn sample(height: u64, branch: u8, body_bytes: usize) -> Sample {
         state_root: Hash([2; 32]),
         proposer: AuthorityIndex(branch),
     };
+    let quorum = SetQuorum { set: SetId(0), signers: 0b111, signature: [branch; 48] };
+    let id = header.id();
     Sample {
-        at: BlockRef::new(Height(height), header.id()),
+        at: BlockRef::new(Height(height), id),
         header,
         body: Body(Bytes::from(noise(height, body_bytes))),
-        certificate: format!("certificate of {height} on branch {branch}").into_bytes(),
-        lineage: vec![branch; 5],
+        certificate: Certificate { slot: header.slot, height: header.height, block: id, quorum, joint: None },
+        lineage: Lineage::GENESIS.advance(&header),
     }
 }
 
@@ -55,12 +59,12 @@ impl Sample {
     /// Stores it with its certificate.
     pub fn put(&self, batch: &mut Batch) {
         self.propose(batch);
-        batch.certify(self.at, &self.certificate);
+        batch.certify(&self.certificate);
     }
 
     /// Stores it without.
     pub fn propose(&self, batch: &mut Batch) {
-        batch.put_block(self.at, &self.header, &self.lineage, &self.body);
+        batch.put_block(self.at, &self.header, self.lineage, &self.body);
     }
 
     /// Stores it as the canonical block and the head.

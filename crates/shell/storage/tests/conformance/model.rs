@@ -72,7 +72,9 @@ impl Model {
                 self.canonical.remove(&height);
             }
             Step::Account { bucket, address, value } => {
-                let key = StateKey::Account { bucket, address: [address; 20] };
+                let mut bytes = [address; 20];
+                bytes[0] = bucket;
+                let key = StateKey::Account(bytes);
                 match value {
                     Some(value) => batch.put_state(key, &[value]),
                     None => batch.remove_state(key),
@@ -105,7 +107,7 @@ impl Model {
                 .accounts(bucket, None, AMPLE)
                 .unwrap()
                 .iter()
-                .map(|entry| (entry.address[0], entry.value[0]))
+                .map(|entry| (entry.address[1], entry.value[0]))
                 .collect();
             let expected = self.accounts.range((bucket, 0)..=(bucket, u8::MAX));
             assert_eq!(stored, expected.map(|((_, address), value)| (*address, *value)).collect::<Vec<_>>());
