@@ -217,3 +217,6 @@ impl<T: Headed> Lanes<T> {
         &mut self.queues[lane.index()]
     }
 }
+
+#[cfg(test)]
+mod tests;

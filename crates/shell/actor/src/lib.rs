@@ -26,6 +26,9 @@ pub mod pool;
 mod seed;
 mod supervisor;
 
+#[cfg(test)]
+mod tests;
+
 pub use actor::{Actor, Fault, Handler, Lane, Message, Overflow};
 pub use addr::{Addr, AskError, SendError};
 pub use clock::{Clock, Skew};

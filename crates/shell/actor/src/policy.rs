@@ -116,3 +116,54 @@ fn backoff(crashes_before: usize, rng: &mut impl Rng) -> Duration {
     let per_mille = 1_000 - rng.next_u32() % 251;
     full * per_mille / 1_000
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::Randomness;
+
+    fn second() -> Duration {
+        Duration::from_secs(1)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_restart_is_immediate_and_the_back_off_doubles_to_its_cap() {
+        let mut rng = Randomness::seeded(3).stream("test");
+        assert_eq!(backoff(0, &mut rng), Duration::ZERO);
+        for (crashes, full) in
+            [(1, 50), (2, 100), (3, 200), (7, 3_200), (8, 5_000), (40, 5_000), (usize::MAX, 5_000)]
+        {
+            let full = Duration::from_millis(full);
+            let pause = backoff(crashes, &mut rng);
+            assert!(pause <= full && pause >= full * 3 / 4, "{crashes} crashes: {pause:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_jitter_differs_from_crash_to_crash_and_follows_the_seed() {
+        let pauses = |seed| {
+            let mut rng = Randomness::seeded(seed).stream("test");
+            [0; 4].map(|_| backoff(8, &mut rng))
+        };
+        assert_eq!(pauses(1), pauses(1));
+        assert_ne!(pauses(1), pauses(2));
+        assert_ne!(pauses(1)[0], pauses(1)[1]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_window_slides() {
+        let mut rng = Randomness::seeded(3).stream("test");
+        let mut history = History::new(Intensity { restarts: 2, window: second() * 10 });
+        let start = Instant::now();
+        assert_eq!(history.crash(start, &mut rng), Some(Duration::ZERO));
+        assert!(history.crash(start + second() * 6, &mut rng).is_some_and(|pause| pause > Duration::ZERO));
+        assert_eq!(history.crash(start + second() * 9, &mut rng), None, "the third within ten seconds");
+        let again = history.crash(start + second() * 10, &mut rng);
+        assert!(
+            again.is_some(),
+            "the first one has left the window, and one that was given up does not count"
+        );
+        history.clear();
+        assert_eq!(history.crash(start + second() * 10, &mut rng), Some(Duration::ZERO));
+    }
+}

@@ -217,3 +217,6 @@ impl Shared {
         self.filled.notify_all();
     }
 }
+
+#[cfg(test)]
+mod tests;

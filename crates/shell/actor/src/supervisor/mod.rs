@@ -122,16 +122,30 @@ impl SupervisorHandle {
     }
 
     /// Restarts the present incarnation of the child called `name`, and those that depend on it. A child that was given
-    /// up gets another chance. Ignored if that incarnation has ended meanwhile, and for finished children.
+    /// up gets another chance; a finished one does not.
     ///
     /// # Errors
     /// If there is no such child.
     pub async fn restart(&self, name: &str) -> Result<(), UnknownActor> {
-        let unknown = || UnknownActor(name.to_owned());
-        let child = self.roster.iter().position(|entry| entry.name == name).ok_or_else(unknown)?;
+        let child = self.find(name)?;
         let incarnation = self.roster[child].record().incarnation;
         self.send(Command::Restart { child, incarnation }).await;
         Ok(())
+    }
+
+    /// As [`Self::restart`], for a decision that was made about one incarnation: ignored if that one has ended meanwhile.
+    ///
+    /// # Errors
+    /// If there is no such child.
+    pub async fn restart_incarnation(&self, name: &str, incarnation: u64) -> Result<(), UnknownActor> {
+        let child = self.find(name)?;
+        self.send(Command::Restart { child, incarnation }).await;
+        Ok(())
+    }
+
+    fn find(&self, name: &str) -> Result<usize, UnknownActor> {
+        let unknown = || UnknownActor(name.to_owned());
+        self.roster.iter().position(|entry| entry.name == name).ok_or_else(unknown)
     }
 
     /// Resolves when every child has been started, or given up, once.
