@@ -24,7 +24,7 @@ pub struct LeaseId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BatchId(pub u64);
 
-/// The command to begin.
+/// The command to begin. A [`Event::Tick`] goes before it, so that the clock is known: a head that is ahead of it is not believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Start {
     /// What is durable: where sync goes on from.
@@ -58,6 +58,29 @@ pub struct ArrivedBody {
     pub id: BlockId,
     /// Its size in bytes.
     pub bytes: u64,
+}
+
+/// What the verification of headers found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderVerdict {
+    /// How many of them, from the first on, are linked to each other and certified.
+    pub valid: usize,
+    /// How many of them, from the first on, are durable here with their bodies. Zero, unless sync stepped back from
+    /// a fork or gossip was faster.
+    pub held: usize,
+    /// What is wrong with the first one that is not valid, if anything is.
+    pub fault: Option<Fault>,
+}
+
+/// How far an import came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportFailure {
+    /// How many blocks of the batch, from the first on, are durable.
+    pub imported: usize,
+    /// Why the next one is not. A peer's fault only if its body is provably not the one that the header commits to.
+    pub fault: Fault,
+    /// What is durable now.
+    pub tip: Tip,
 }
 
 /// What happened.
@@ -116,12 +139,10 @@ pub enum Event {
         /// What came, in the order of arrival.
         bodies: Vec<ArrivedBody>,
     },
-    /// Bytes came for this lease. Ten times a second a lease is enough.
+    /// Bytes came for this lease, of something that is not complete yet. Ten times a second a lease is enough.
     LeaseProgress {
         /// The lease.
         lease: LeaseId,
-        /// How many since the last report.
-        bytes: u64,
     },
     /// The lease ended.
     LeaseEnded {
@@ -135,12 +156,8 @@ pub enum Event {
     HeadersVerified {
         /// The lease that brought them.
         lease: LeaseId,
-        /// How many of them, from the first on, are linked to each other and certified.
-        valid: usize,
-        /// How many of them, from the first on, are durable here with their bodies.
-        held: usize,
-        /// What is wrong with the next one, if anything is.
-        fault: Option<Fault>,
+        /// What was found.
+        verdict: HeaderVerdict,
     },
     /// The verdict on [`Action::VerifyBodies`]: all are good but these.
     BodiesVerified {
@@ -160,12 +177,8 @@ pub enum Event {
     ImportFailed {
         /// The batch.
         batch: BatchId,
-        /// How many of its blocks, from the first on, are durable.
-        imported: usize,
-        /// Why the next one is not. A peer's fault only if the body is provably not the one that the header commits to.
-        fault: Fault,
-        /// What is durable now.
-        tip: Tip,
+        /// How far it came, and why no further.
+        failure: ImportFailure,
     },
     /// The durable chain changed, by gossip, by our own production, or by an import.
     TipChanged(Tip),
@@ -186,7 +199,7 @@ pub enum Event {
         /// The slot of the best certified block that it knows.
         slot: Slot,
     },
-    /// Each second, at the start of each slot, and at `SyncMachine::next_deadline`.
+    /// Each second, at the start of each slot, and at [`next_deadline`](crate::SyncMachine::next_deadline).
     Tick {
         /// The present slot by the wall clock.
         slot: Slot,
@@ -226,10 +239,7 @@ pub enum Action {
         peer: PeerId,
         /// Which, in ascending height.
         ids: Vec<BlockId>,
-        /// How many bytes are reserved. The next frame is read only if it fits what is left of them.
-        max_bytes: u64,
-        /// When to give up; it may move while bytes come (see `SyncMachine::next_deadline`): the machine
-        /// cancels by itself, this is for the request's envelope.
+        /// When to give up at the latest. The machine may cancel earlier: for silence, or for want of budget.
         deadline: Moment,
     },
     /// End this request. No answer is expected.

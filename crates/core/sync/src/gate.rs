@@ -104,7 +104,8 @@ pub struct GateInput {
 /// What makes us believe that the best block we know of is the best there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Evidence {
-    /// Its certificate is recent.
+    /// A peer has proven a block, and the best one is recent. Our own head alone would not do: after a cut we would not know
+    /// what we miss.
     Recent,
     /// Nobody has a block yet: a quorum of the authorities, us included, is at genesis.
     Genesis,
@@ -145,7 +146,7 @@ impl GateInput {
     #[must_use]
     pub fn evidence(&self) -> Evidence {
         let best = self.best();
-        if best.slot > Slot::ZERO && self.slot.ahead_of(best.slot) <= FRESH_SLOTS {
+        if self.target.is_some() && self.slot.ahead_of(best.slot) <= FRESH_SLOTS {
             Evidence::Recent
         } else if self.federation.is_alone() {
             Evidence::Alone

@@ -53,7 +53,7 @@ const TABLE: &[Row] = &[
         &[C::Behind],
     ),
     ("target below our head", |i| i.target = Some(block(900, 1900)), &[]),
-    ("no target, own head recent", |i| i.target = None, &[]),
+    ("no target: our own head alone proves nothing", |i| i.target = None, &[C::Target]),
     ("longer branch of a lower slot is no target", |i| i.target = Some(block(5000, 1998)), &[]),
     ("greatest height", |i| i.target = Some(block(u64::MAX, 2000)), &[C::Ratio, C::Behind]),
     // proof and freshness

@@ -11,16 +11,33 @@
 //! cursor, so there is none that can be wrong.
 #![forbid(unsafe_code)]
 
+mod authorities;
 pub mod blame;
+mod bodies;
+mod budget;
 pub mod event;
+pub mod gaps;
 pub mod gate;
+mod import;
+mod lease;
+mod link;
+mod machine;
 pub mod mode;
+mod peers;
+mod rate;
+mod scheduler;
+mod skeleton;
 pub mod status;
+mod target;
 pub mod tip;
 
 pub use blame::{Fault, Observation, Offence};
-pub use event::{Action, ArrivedBody, BatchId, Event, LeaseEnd, LeaseId, Report, Start};
+pub use event::{
+    Action, ArrivedBody, BatchId, Event, HeaderVerdict, ImportFailure, LeaseEnd, LeaseId, Report, Start,
+};
+pub use gaps::HeightRanges;
 pub use gate::{Condition, ConditionName, Evidence, Federation, GateReport};
+pub use machine::{Config, SyncMachine};
 pub use mode::Mode;
 pub use status::{SyncStatus, WaitingFor};
 pub use tip::{BlockRef, Tip};

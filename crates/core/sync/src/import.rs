@@ -1,0 +1,146 @@
+//! The import: one batch at a time, in order, tried again for as long as the fault is not a peer's.
+//!
+//! - **Owns**: the batch that the importer has, and how often it failed in a row.
+//! - **In**: verdicts. **Out**: whether a batch may go.
+//! - **On failure**: the moment's faults and ours wait and try the same blocks again, ever less often. Nobody is blamed, nothing is
+//!   rolled back.
+
+use core::time::Duration;
+
+use alys_chain::Moment;
+
+use crate::blame::Fault;
+use crate::event::BatchId;
+use crate::tip::BlockRef;
+
+/// How many blocks are committed at once. More adds latency without making the commit cheaper per block; fewer pay for the disk's flush
+/// too often.
+pub const BATCH_BLOCKS: usize = 256;
+/// How many bytes are committed at once: with 100 KB blocks 80 of them; the database writes 8 MB in some 10 ms.
+pub const BATCH_BYTES: u64 = 8 << 20;
+/// The first pause after a failure; doubles up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// The longest pause: an importer that is back is noticed within it.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// After so many failures of our own in a row (half a minute) it is no hiccup: the mode says so.
+const BROKEN_AFTER: u32 = 6;
+
+/// A run of failures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failing {
+    /// Why the last attempt failed.
+    pub reason: String,
+    /// How many failed in a row.
+    pub attempts: u32,
+    /// When the next one may be made.
+    pub retry_at: Moment,
+    /// Whether the last fault was ours.
+    ours: bool,
+}
+
+/// The importer as seen from here.
+#[derive(Clone, Debug, Default)]
+pub struct Importer {
+    batch: Option<(BatchId, Vec<BlockRef>)>,
+    failing: Option<Failing>,
+}
+
+impl Importer {
+    /// Whether a batch may go now.
+    #[must_use]
+    pub fn is_free(&self, now: Moment) -> bool {
+        self.batch.is_none() && self.failing.as_ref().is_none_or(|failing| failing.retry_at <= now)
+    }
+
+    /// Whether it has a batch.
+    #[must_use]
+    pub const fn is_busy(&self) -> bool {
+        self.batch.is_some()
+    }
+
+    /// The batch went.
+    pub fn begin(&mut self, id: BatchId, blocks: Vec<BlockRef>) {
+        self.batch = Some((id, blocks));
+    }
+
+    /// There is a verdict on the batch; `None` if it is not the one that is out.
+    pub fn end(&mut self, id: BatchId) -> Option<Vec<BlockRef>> {
+        self.batch.take_if(|(batch, _)| *batch == id).map(|(_, blocks)| blocks)
+    }
+
+    /// It works. Returns how many attempts had failed before.
+    pub fn succeed(&mut self) -> Option<u32> {
+        self.failing.take().map(|failing| failing.attempts)
+    }
+
+    /// It failed, and not by a peer's fault.
+    pub fn fail(&mut self, now: Moment, fault: &Fault) -> &Failing {
+        let before = self.failing.take().map_or(0, |failing| failing.attempts);
+        let pause = FIRST_PAUSE.saturating_mul(1 << before.min(5)).min(LONGEST_PAUSE);
+        self.failing.insert(Failing {
+            reason: fault.to_string(),
+            attempts: before.saturating_add(1),
+            retry_at: now.after(pause),
+            ours: matches!(fault, Fault::Ours(_)),
+        })
+    }
+
+    /// The run of failures, if the last attempt failed.
+    #[must_use]
+    pub const fn failing(&self) -> Option<&Failing> {
+        self.failing.as_ref()
+    }
+
+    /// Whether it fails by our own fault, for long enough to say so.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.failing.as_ref().is_some_and(|failing| failing.ours && failing.attempts >= BROKEN_AFTER)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(millis: u64) -> Moment {
+        Moment(Duration::from_millis(millis))
+    }
+
+    #[test]
+    fn one_batch_at_a_time_and_only_its_own_verdict_ends_it() {
+        let mut importer = Importer::default();
+        assert!(importer.is_free(at(0)));
+        importer.begin(BatchId(1), vec![BlockRef::default()]);
+        assert!(!importer.is_free(at(0)) && importer.is_busy());
+        assert_eq!(importer.end(BatchId(2)), None);
+        assert_eq!(importer.end(BatchId(1)).map(|b| b.len()), Some(1));
+        assert_eq!(importer.end(BatchId(1)), None);
+        assert_eq!(importer.succeed(), None);
+    }
+
+    #[test]
+    fn failures_wait_longer_each_time_and_one_success_ends_them() {
+        let mut importer = Importer::default();
+        let ours = Fault::Ours("disk full".to_owned());
+        let pauses = [500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000];
+        let mut now = 0;
+        for (n, pause) in pauses.into_iter().enumerate() {
+            assert_eq!(importer.is_broken(), n >= 6, "after {n} failures");
+            assert_eq!(importer.fail(at(now), &ours).retry_at, at(now + pause));
+            assert!(!importer.is_free(at(now + pause - 1)) && importer.is_free(at(now + pause)));
+            now += pause;
+        }
+        assert_eq!(importer.failing().map(|f| f.reason.as_str()), Some("disk full"));
+        assert_eq!(importer.succeed(), Some(7));
+        assert!(importer.failing().is_none() && importer.is_free(at(0)) && !importer.is_broken());
+    }
+
+    #[test]
+    fn an_executor_that_is_offline_is_waited_for_without_an_end() {
+        let mut importer = Importer::default();
+        for _ in 0..100 {
+            importer.fail(at(0), &Fault::Moment("executor offline".to_owned()));
+        }
+        assert!(!importer.is_broken());
+    }
+}

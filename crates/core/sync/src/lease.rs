@@ -1,0 +1,216 @@
+//! Requests in flight: each has an owner, a deadline and an end.
+//!
+//! - **Owns**: every lease from the request to its end. What a lease still owes is missing again the moment that it ends.
+//! - **In**: grants, bytes, ends. **Out**: which leases are overdue, what is in flight.
+//! - **On failure**: nothing can be lost here: an id that is unknown has ended, and whatever comes for it is ignored.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use alys_chain::{BlockId, Height, HeightRange, Moment};
+use alys_wire::PeerId;
+
+use crate::event::LeaseId;
+use crate::gaps::HeightRanges;
+
+/// What was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// The peer's status.
+    Status,
+    /// The headers of these heights.
+    Headers(HeightRange),
+    /// Bodies.
+    Bodies(BodyWork),
+}
+
+/// The bodies that are still to come, and the bytes set aside for them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BodyWork {
+    /// The blocks.
+    pub wanted: BTreeMap<BlockId, Height>,
+    /// The same as heights.
+    pub heights: HeightRanges,
+    /// Bytes of the budget that are reserved and not yet used.
+    pub reserved: u64,
+}
+
+/// One request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Who was asked.
+    pub peer: PeerId,
+    /// For what.
+    pub work: Work,
+    /// When.
+    pub asked: Moment,
+    /// When it ends at the latest.
+    pub deadline: Moment,
+    /// How long it may go without a byte.
+    pub silence: Duration,
+    /// Whether the peer had nothing else to send when it was asked: only then does the first byte measure the round trip.
+    pub alone: bool,
+    /// When the first byte came.
+    pub first_byte: Option<Moment>,
+    /// How many bytes came.
+    pub bytes: u64,
+}
+
+impl Lease {
+    /// A lease whose peer has nothing else to do, without bytes yet.
+    #[must_use]
+    pub const fn new(peer: PeerId, work: Work, asked: Moment, deadline: Moment, silence: Duration) -> Self {
+        Self { peer, work, asked, deadline, silence, alone: true, first_byte: None, bytes: 0 }
+    }
+
+    /// Notes that something came, worth `bytes` once it was complete.
+    pub fn receive(&mut self, now: Moment, bytes: u64) {
+        self.first_byte.get_or_insert(now);
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    /// When it ends if nothing more comes from its peer, of which the last byte came at `last_byte`.
+    #[must_use]
+    pub fn expires(&self, last_byte: Moment) -> Moment {
+        self.deadline.min(self.asked.max(last_byte).after(self.silence))
+    }
+
+    /// Its body work, if it is of that kind.
+    #[must_use]
+    pub const fn bodies(&self) -> Option<&BodyWork> {
+        match &self.work {
+            Work::Bodies(work) => Some(work),
+            _ => None,
+        }
+    }
+}
+
+/// The leases of this machine.
+#[derive(Clone, Debug, Default)]
+pub struct Leases {
+    next: u64,
+    live: BTreeMap<LeaseId, Lease>,
+}
+
+impl Leases {
+    /// Begins a lease.
+    pub fn grant(&mut self, lease: Lease) -> LeaseId {
+        let id = LeaseId(self.next);
+        self.next = self.next.saturating_add(1);
+        self.live.insert(id, lease);
+        id
+    }
+
+    /// Ends a lease; `None` if it has ended before.
+    pub fn end(&mut self, id: LeaseId) -> Option<Lease> {
+        self.live.remove(&id)
+    }
+
+    /// A live lease.
+    #[must_use]
+    pub fn get(&self, id: LeaseId) -> Option<&Lease> {
+        self.live.get(&id)
+    }
+
+    /// A live lease, to change.
+    pub fn get_mut(&mut self, id: LeaseId) -> Option<&mut Lease> {
+        self.live.get_mut(&id)
+    }
+
+    /// All live leases, the oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = (LeaseId, &Lease)> {
+        self.live.iter().map(|(&id, lease)| (id, lease))
+    }
+
+    /// How many are live.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.live.len()
+    }
+
+    /// The leases of one peer, the oldest first.
+    pub fn of_peer(&self, peer: PeerId) -> impl Iterator<Item = (LeaseId, &Lease)> {
+        self.iter().filter(move |(_, lease)| lease.peer == peer)
+    }
+
+    /// The heights whose headers are in flight.
+    #[must_use]
+    pub fn headers_in_flight(&self) -> HeightRanges {
+        self.live
+            .values()
+            .filter_map(|lease| match lease.work {
+                Work::Headers(range) => Some(range),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The heights whose bodies are in flight.
+    #[must_use]
+    pub fn bodies_in_flight(&self) -> HeightRanges {
+        let mut set = HeightRanges::EMPTY;
+        self.live.values().filter_map(Lease::bodies).for_each(|work| set.add(&work.heights));
+        set
+    }
+
+    /// Bytes of bodies that a peer still owes us, by the reservations.
+    #[must_use]
+    pub fn owed_by(&self, peer: PeerId) -> u64 {
+        self.of_peer(peer).filter_map(|(_, lease)| lease.bodies()).map(|work| work.reserved).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(n: u8) -> PeerId {
+        PeerId::from_bytes(&[n]).unwrap()
+    }
+
+    const fn at(millis: u64) -> Moment {
+        Moment(Duration::from_millis(millis))
+    }
+
+    fn lease(n: u8, work: Work) -> Lease {
+        Lease::new(peer(n), work, at(100), at(5_000), Duration::from_millis(1_000))
+    }
+
+    fn bodies(start: u64, end: u64, reserved: u64) -> Work {
+        let wanted = (start..end).map(|h| (BlockId([u8::try_from(h).unwrap(); 32]), Height(h))).collect();
+        let heights = HeightRange::new(Height(start), Height(end)).into();
+        Work::Bodies(BodyWork { wanted, heights, reserved })
+    }
+
+    #[test]
+    fn silence_ends_a_lease_before_its_deadline() {
+        let mut lease = lease(1, Work::Status);
+        assert_eq!(lease.expires(at(0)), at(1_100), "silence counts from the request");
+        assert_eq!(lease.expires(at(900)), at(1_900), "or from the last byte that the peer sent");
+        assert_eq!(lease.expires(at(4_900)), at(5_000), "but never beyond the deadline");
+        lease.receive(at(200), 0);
+        lease.receive(at(250), 10);
+        lease.receive(at(300), 5);
+        assert_eq!((lease.first_byte, lease.bytes), (Some(at(200)), 15));
+    }
+
+    #[test]
+    fn what_is_in_flight_is_the_sum_of_the_leases() {
+        let mut leases = Leases::default();
+        let first = leases.grant(lease(1, bodies(5, 8, 30)));
+        leases.grant(lease(1, bodies(8, 10, 20)));
+        leases.grant(lease(2, Work::Headers(HeightRange::new(Height(10), Height(20)))));
+        assert_eq!(leases.bodies_in_flight(), HeightRange::new(Height(5), Height(10)).into());
+        assert_eq!(leases.headers_in_flight(), HeightRange::new(Height(10), Height(20)).into());
+        assert_eq!((leases.owed_by(peer(1)), leases.owed_by(peer(2))), (50, 0));
+        assert_eq!(leases.of_peer(peer(1)).count(), 2);
+
+        assert!(leases.end(first).is_some());
+        assert!(leases.end(first).is_none(), "a lease ends once");
+        assert!(leases.get(first).is_none() && leases.get_mut(first).is_none());
+        assert_eq!(leases.bodies_in_flight(), HeightRange::new(Height(8), Height(10)).into());
+        assert_eq!(leases.len(), 2);
+        let again = leases.grant(lease(1, Work::Status));
+        assert!(again > first, "ids are never used twice");
+    }
+}

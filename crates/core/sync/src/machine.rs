@@ -1,0 +1,213 @@
+//! The machine: one door for everything that happens.
+//!
+//! - **Decides**: what is asked, verified, imported and reported next.
+//! - **In**: [`Event`]s with the time. **Out**: [`Action`]s; status and gate on demand.
+//! - **On failure**: see the parts. After each event the same three steps follow: what is overdue ends, the mode is decided
+//!   anew from the facts, and whatever is free is planned. So no event has to know what comes next, and none can leave work behind.
+
+mod bodies;
+mod chain;
+mod commands;
+mod headers;
+mod leases;
+mod peers;
+mod plan;
+mod tick;
+mod view;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use alys_chain::{BlockId, CertifiedHeader, Height, HeightRange, Moment, Slot};
+use alys_wire::PeerId;
+
+use crate::authorities::Authorities;
+use crate::blame::Blame;
+use crate::bodies::Bodies;
+use crate::budget::{Budget, DEFAULT_BUDGET_BYTES};
+use crate::event::{Action, BatchId, Event, LeaseId, Report, Start};
+use crate::gate::Federation;
+use crate::import::Importer;
+use crate::lease::Leases;
+use crate::mode::Mode;
+use crate::peers::Peers;
+use crate::rate::Rate;
+use crate::scheduler::MAX_BODY_BYTES;
+use crate::skeleton::Skeleton;
+use crate::target::Targets;
+use crate::tip::Tip;
+
+/// What can be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Bytes of bodies that may be in memory, in flight included. Raised to twice the greatest body, without which
+    /// nothing could move.
+    pub budget_bytes: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { budget_bytes: DEFAULT_BUDGET_BYTES }
+    }
+}
+
+/// Headers that are being verified.
+#[derive(Clone, Debug)]
+struct Checking {
+    peer: PeerId,
+    headers: Arc<[CertifiedHeader]>,
+    range: HeightRange,
+    since: Moment,
+}
+
+/// Bodies that are being verified.
+#[derive(Clone, Debug)]
+struct Verifying {
+    blocks: Vec<(Height, BlockId)>,
+    since: Moment,
+}
+
+/// When something moved last, when a standstill was last told, and when peers were last not what we waited for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Watch {
+    progress: Moment,
+    told: Moment,
+    served: Moment,
+}
+
+/// What was given up by a step back: with the same head and target it is not repeated without better reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct SteppedBack {
+    head: BlockId,
+    target: Option<BlockId>,
+}
+
+/// Sync as a value: the same events at the same times lead to the same actions.
+#[derive(Clone, Debug)]
+pub struct SyncMachine {
+    order: Option<Start>,
+    paused: bool,
+    mode: Mode,
+    tip: Tip,
+    clock: Slot,
+    federation: Federation,
+    authorities: Authorities,
+    peers: Peers,
+    leases: Leases,
+    targets: Targets,
+    told_target: Option<BlockId>,
+    skeleton: Skeleton,
+    checking: BTreeMap<LeaseId, Checking>,
+    bodies: Bodies,
+    verifying: BTreeMap<BatchId, Verifying>,
+    verify_after: Moment,
+    importer: Importer,
+    budget: Budget,
+    blame: Blame,
+    watch: Watch,
+    rate: Rate,
+    lag_since: Option<Moment>,
+    stepped_back: Option<SteppedBack>,
+    next_batch: u64,
+    out: Vec<Action>,
+}
+
+impl SyncMachine {
+    /// A machine that waits for [`Event::Start`]. `tip` is what is durable now.
+    #[must_use]
+    pub fn new(config: Config, tip: Tip) -> Self {
+        let total = config.budget_bytes.max(2 * MAX_BODY_BYTES);
+        let head_share = MAX_BODY_BYTES.saturating_add(crate::bodies::OVERHEAD_BYTES);
+        Self {
+            order: None,
+            paused: false,
+            mode: Mode::Idle,
+            tip,
+            clock: tip.head.slot,
+            federation: Federation::default(),
+            authorities: Authorities::default(),
+            peers: Peers::new(),
+            leases: Leases::default(),
+            targets: Targets::default(),
+            told_target: None,
+            skeleton: Skeleton::new(tip.head),
+            checking: BTreeMap::new(),
+            bodies: Bodies::default(),
+            verifying: BTreeMap::new(),
+            verify_after: Moment::START,
+            importer: Importer::default(),
+            budget: Budget::new(total, head_share),
+            blame: Blame::default(),
+            watch: Watch::default(),
+            rate: Rate::default(),
+            lag_since: None,
+            stepped_back: None,
+            next_batch: 0,
+            out: Vec::new(),
+        }
+    }
+
+    /// Takes one event in; what is to be done comes out, in order.
+    #[must_use]
+    pub fn step(&mut self, now: Moment, event: Event) -> Vec<Action> {
+        self.dispatch(now, event);
+        self.settle(now);
+        core::mem::take(&mut self.out)
+    }
+
+    fn dispatch(&mut self, now: Moment, event: Event) {
+        match event {
+            Event::Start(start) => self.on_start(now, start),
+            Event::Stop => self.on_stop(),
+            Event::Pause => self.on_pause(),
+            Event::Resume => self.on_resume(now),
+            Event::PeerConnected { peer } => self.on_peer_connected(now, peer),
+            Event::PeerIdentified { peer, authority } => self.on_peer_identified(now, peer, authority),
+            Event::PeerDisconnected { peer } => self.on_peer_disconnected(peer),
+            Event::PeerStatus { peer, head, earliest } => self.on_peer_status(now, peer, head, earliest),
+            Event::HeadersArrived { lease, headers, bytes } => {
+                self.on_headers_arrived(now, lease, headers, bytes)
+            }
+            Event::BodiesArrived { lease, bodies } => self.on_bodies_arrived(now, lease, bodies),
+            Event::LeaseProgress { lease } => self.on_lease_progress(now, lease),
+            Event::LeaseEnded { lease, end } => self.on_lease_ended(now, lease, end),
+            Event::HeadersVerified { lease, verdict } => self.on_headers_verified(now, lease, verdict),
+            Event::BodiesVerified { batch, faults } => self.on_bodies_verified(now, batch, faults),
+            Event::Imported { batch, tip } => self.on_imported(now, batch, tip),
+            Event::ImportFailed { batch, failure } => self.on_import_failed(now, batch, failure),
+            Event::TipChanged(tip) => self.on_tip_changed(now, tip),
+            Event::FederationChanged(federation) => self.on_federation_changed(federation),
+            Event::AuthorityHeard { authority } => self.authorities.hear(now, authority),
+            Event::AuthorityReport { round, authority, slot } => {
+                self.authorities.report(now, round, authority, slot)
+            }
+            Event::Tick { slot } => self.on_tick(now, slot),
+        }
+    }
+
+    /// What follows every event.
+    fn settle(&mut self, now: Moment) {
+        self.expire_leases(now);
+        self.finish_if_done();
+        self.decide_mode(now);
+        self.plan(now);
+    }
+
+    fn is_active(&self) -> bool {
+        self.order.is_some() && !self.paused
+    }
+
+    fn act(&mut self, action: Action) {
+        self.out.push(action);
+    }
+
+    fn report(&mut self, report: Report) {
+        self.out.push(Action::Report(report));
+    }
+
+    fn new_batch(&mut self) -> BatchId {
+        let id = BatchId(self.next_batch);
+        self.next_batch = self.next_batch.saturating_add(1);
+        id
+    }
+}

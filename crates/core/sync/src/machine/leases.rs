@@ -1,0 +1,131 @@
+//! How leases end. There is one way out for all of them, so that bytes and ranges always come back.
+
+use alys_chain::Moment;
+use alys_wire::PeerId;
+
+use super::SyncMachine;
+use crate::blame::{Fault, Observation};
+use crate::event::{Action, LeaseEnd, LeaseId};
+use crate::lease::{Lease, Work};
+use crate::scheduler::MAX_BODY_BYTES;
+
+/// A server may end an answer here; a shorter one of this size is complete in its way.
+const FULL_ANSWER_BYTES: u64 = crate::link::MAX_CHUNK_BYTES - MAX_BODY_BYTES;
+
+impl SyncMachine {
+    pub(super) fn on_lease_progress(&mut self, now: Moment, lease: LeaseId) {
+        if let Some(lease) = self.leases.get_mut(lease) {
+            lease.receive(now, 0);
+            let peer = lease.peer;
+            self.heard_from(now, peer);
+        }
+    }
+
+    pub(super) fn on_lease_ended(&mut self, now: Moment, id: LeaseId, end: LeaseEnd) {
+        let Some(lease) = self.take_lease(id) else { return };
+        match end {
+            LeaseEnd::Served => self.lease_served(now, &lease),
+            LeaseEnd::Refused { retry_after } => {
+                if let Some(peer) = self.peers.get_mut(&lease.peer) {
+                    peer.defer(now, retry_after);
+                }
+                self.observe(now, lease.peer, Observation::Refused { retry_after });
+            }
+            LeaseEnd::TimedOut => self.lease_timed_out(now, &lease),
+            LeaseEnd::Failed(Fault::Peer(offence)) => {
+                self.fail_peer(now, lease.peer, Observation::Offence(offence));
+            }
+            LeaseEnd::Failed(Fault::Moment(_)) => self.fail_peer(now, lease.peer, Observation::Unreachable),
+            LeaseEnd::Failed(Fault::Ours(_)) => self.rest_peer(now, lease.peer),
+        }
+    }
+
+    /// Ends what is overdue.
+    pub(super) fn expire_leases(&mut self, now: Moment) {
+        let overdue: Vec<LeaseId> =
+            self.leases.iter().filter(|(_, lease)| self.expiry(lease) <= now).map(|(id, _)| id).collect();
+        for id in overdue {
+            if let Some(lease) = self.take_lease(id) {
+                self.act(Action::Cancel { lease: id });
+                self.lease_timed_out(now, &lease);
+            }
+        }
+    }
+
+    /// When this lease ends if nothing comes.
+    pub(super) fn expiry(&self, lease: &Lease) -> Moment {
+        let last_byte = self.peers.get(&lease.peer).map_or(Moment::START, |peer| peer.last_byte);
+        lease.expires(last_byte)
+    }
+
+    /// Ends a lease from our side; nobody is blamed.
+    pub(super) fn withdraw(&mut self, id: LeaseId) {
+        if self.take_lease(id).is_some() {
+            self.act(Action::Cancel { lease: id });
+        }
+    }
+
+    /// Takes the lease out; what it had reserved is free again, what it still owed is missing again.
+    pub(super) fn take_lease(&mut self, id: LeaseId) -> Option<Lease> {
+        let lease = self.leases.end(id)?;
+        if let Work::Bodies(work) = &lease.work {
+            self.budget.release(work.reserved);
+        }
+        Some(lease)
+    }
+
+    /// The answer ended. A short one means nothing about the chain: the rest is asked of another.
+    pub(super) fn lease_served(&mut self, now: Moment, lease: &Lease) {
+        let complete = match &lease.work {
+            Work::Status => return,
+            Work::Headers(_) => false,
+            Work::Bodies(work) => work.wanted.is_empty() || lease.bytes >= FULL_ANSWER_BYTES,
+        };
+        if complete {
+            self.peer_delivered(now, lease);
+        } else {
+            self.fail_peer(now, lease.peer, Observation::Short);
+        }
+    }
+
+    /// A complete answer: the link is measured, the peer is as good as new.
+    pub(super) fn peer_delivered(&mut self, now: Moment, lease: &Lease) {
+        let first = lease.first_byte.unwrap_or(now);
+        let (first_byte, transfer) = (first.since(lease.asked), now.since(first));
+        if let Some(peer) = self.peers.get_mut(&lease.peer) {
+            peer.succeed();
+            peer.link.learn_bandwidth(lease.bytes, transfer);
+            if lease.alone {
+                peer.link.learn_rtt(first_byte);
+            }
+        }
+        self.observe(now, lease.peer, Observation::Served { bytes: lease.bytes, first_byte, transfer });
+    }
+
+    fn lease_timed_out(&mut self, now: Moment, lease: &Lease) {
+        if let Some(peer) = self.peers.get_mut(&lease.peer) {
+            peer.link.learn_timeout();
+        }
+        self.fail_peer(now, lease.peer, Observation::TimedOut);
+    }
+
+    /// The peer did not deliver: it rests, and the book hears of it.
+    pub(super) fn fail_peer(&mut self, now: Moment, peer: PeerId, what: Observation) {
+        self.rest_peer(now, peer);
+        self.observe(now, peer, what);
+    }
+
+    /// The peer rests; nobody is to blame.
+    pub(super) fn rest_peer(&mut self, now: Moment, peer: PeerId) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.fail(now);
+        }
+    }
+
+    /// A byte came from this peer.
+    pub(super) fn heard_from(&mut self, now: Moment, peer: PeerId) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.last_byte = now;
+        }
+    }
+}

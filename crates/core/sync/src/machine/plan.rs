@@ -1,0 +1,220 @@
+//! What is done next, for as long as there is room: import, verify, then ask.
+
+use core::time::Duration;
+
+use alys_chain::{Height, HeightRange, Moment};
+use alys_wire::PeerId;
+
+use super::{SyncMachine, Verifying};
+use crate::bodies::OVERHEAD_BYTES;
+use crate::event::Action;
+use crate::import::{BATCH_BLOCKS, BATCH_BYTES};
+use crate::lease::{BodyWork, Lease, Work};
+use crate::link::MAX_TIMEOUT;
+use crate::scheduler::{
+    self, BODIES_PER_REQUEST, BODY_LEASES_PER_PEER, HEADER_BYTES, HEADER_LEASES, HEADERS_PER_REQUEST,
+    MAX_BODY_BYTES, Offer, SKELETON_AHEAD,
+};
+use crate::tip::BlockRef;
+
+/// How many blocks one verification takes: the batch for which the approval check is at its best.
+const VERIFY_BLOCKS: usize = 256;
+/// How many verifications may be out: as many as the cores of a small machine. While all are out, what arrives waits and makes
+/// the next batch larger.
+const VERIFY_BATCHES: usize = 4;
+/// How long a synced node that sees a better block waits for gossip to bring it: one slot of 2 s, and a second for the way.
+const GOSSIP_GRACE: Duration = Duration::from_secs(3);
+
+impl SyncMachine {
+    pub(super) fn plan(&mut self, now: Moment) {
+        if !self.is_active() {
+            return;
+        }
+        self.plan_import(now);
+        self.plan_verification(now);
+        if self.wants_blocks(now) {
+            self.plan_headers(now);
+            self.plan_bodies(now);
+        }
+    }
+
+    /// Whether there is a better block than our head that sync has to fetch.
+    pub(super) fn wants_blocks(&self, now: Moment) -> bool {
+        let ahead = self.targets.best().is_some_and(|target| target.slot > self.tip.head.slot);
+        let waits_for_gossip = self.lag_since.is_some_and(|since| now.since(since) < GOSSIP_GRACE);
+        ahead && !waits_for_gossip
+    }
+
+    fn plan_import(&mut self, now: Moment) {
+        if !self.importer.is_free(now) {
+            return;
+        }
+        let from = self.skeleton.base().height.saturating_add(1);
+        let heights = self.bodies.importable(from, BATCH_BLOCKS, BATCH_BYTES);
+        let headers: Vec<_> =
+            heights.iter().filter_map(|&h| self.skeleton.get(h)).map(|entry| entry.header).collect();
+        if headers.is_empty() {
+            return;
+        }
+        let batch = self.new_batch();
+        self.importer.begin(batch, headers.iter().map(BlockRef::of).collect());
+        self.act(Action::Import { batch, headers });
+    }
+
+    fn plan_verification(&mut self, now: Moment) {
+        while self.verifying.len() < VERIFY_BATCHES && now >= self.verify_after {
+            let blocks = self.bodies.take_unverified(VERIFY_BLOCKS);
+            let headers: Vec<_> =
+                blocks.iter().filter_map(|&(h, _)| self.skeleton.get(h)).map(|entry| entry.header).collect();
+            if headers.is_empty() {
+                return;
+            }
+            let batch = self.new_batch();
+            self.verifying.insert(batch, Verifying { blocks, since: now });
+            self.act(Action::VerifyBodies { batch, headers });
+        }
+    }
+
+    /// The highest height that is wanted.
+    fn wanted_top(&self) -> Height {
+        let target = self.targets.best().map_or(Height::ZERO, |target| target.height);
+        self.order.and_then(|order| order.until).map_or(target, |until| until.min(target))
+    }
+
+    fn plan_headers(&mut self, now: Moment) {
+        let top = self.wanted_top();
+        if top <= self.skeleton.base().height {
+            // The better block is not above our head: it is on another branch.
+            self.step_back(now, false);
+        }
+        let mut missing =
+            self.skeleton.missing(top.min(self.skeleton.base().height.saturating_add(SKELETON_AHEAD)));
+        missing.subtract(&self.leases.headers_in_flight());
+        self.checking.values().for_each(|checking| missing.remove(checking.range));
+        while let Some(range) = missing.lowest(u64::from(HEADERS_PER_REQUEST))
+            && let Some(peer) = self.header_peer(now, range.start)
+        {
+            self.ask_headers(now, peer, range);
+            missing.remove(range);
+        }
+    }
+
+    /// Who is asked for headers from this height on: first those who have shown the target, then by speed.
+    fn header_peer(&self, now: Moment, from: Height) -> Option<PeerId> {
+        let busy: Vec<PeerId> = self
+            .leases
+            .iter()
+            .filter(|(_, lease)| matches!(lease.work, Work::Headers(_)))
+            .map(|(_, lease)| lease.peer)
+            .collect();
+        if busy.len() >= HEADER_LEASES {
+            return None;
+        }
+        let slot = self.targets.best()?.slot;
+        let able = self
+            .peers
+            .iter()
+            .filter(|(id, peer)| peer.is_ready(now) && peer.reaches(from) && !busy.contains(id));
+        let (shown, others): (Vec<_>, Vec<_>) =
+            able.partition(|(_, peer)| peer.head.is_some_and(|head| head.slot >= slot));
+        let pool = if shown.is_empty() { others } else { shown };
+        let offers = pool.into_iter().map(|(&id, peer)| Offer {
+            peer: id,
+            link: peer.link,
+            owed: self.leases.owed_by(id),
+        });
+        scheduler::earliest(offers, HEADER_BYTES.saturating_mul(u64::from(HEADERS_PER_REQUEST)))
+            .map(|offer| offer.peer)
+    }
+
+    fn ask_headers(&mut self, now: Moment, peer: PeerId, range: HeightRange) {
+        let Some((link, count)) = self.peers.get(&peer).map(|p| p.link).zip(scheduler::header_count(range))
+        else {
+            return;
+        };
+        let owed = self.leases.owed_by(peer);
+        let bytes = HEADER_BYTES.saturating_mul(range.len()).saturating_add(owed);
+        let deadline = now.after(link.timeout(bytes));
+        let mut lease = Lease::new(peer, Work::Headers(range), now, deadline, link.silence());
+        lease.alone = self.leases.of_peer(peer).next().is_none();
+        let lease = self.leases.grant(lease);
+        self.act(Action::RequestHeaders { lease, peer, from: range.start, count, deadline });
+    }
+
+    fn plan_bodies(&mut self, now: Moment) {
+        if !self.peers.iter().any(|(&id, peer)| peer.is_ready(now) && self.room_at(id, false))
+            && !self.head_is_missing()
+        {
+            return;
+        }
+        let in_flight = self.leases.bodies_in_flight();
+        let mut missing = self.bodies.missing(self.skeleton.linked_range(), &in_flight);
+        while let Some(range) = missing.lowest(BODIES_PER_REQUEST) {
+            let is_head = self.head_of_line() == Some(range.start);
+            let Some(asked) = self.ask_for_bodies(now, range, is_head) else { return };
+            missing.remove(asked);
+        }
+    }
+
+    /// Whether the block that everything waits for is neither held nor in flight.
+    fn head_is_missing(&self) -> bool {
+        self.head_of_line().is_some_and(|head| !self.leases.bodies_in_flight().contains(head))
+    }
+
+    /// Whether this peer may have one more request. The head of the line may go beyond the limit by one.
+    fn room_at(&self, peer: PeerId, is_head: bool) -> bool {
+        let Some(known) = self.peers.get(&peer) else { return false };
+        let most = if is_head {
+            BODY_LEASES_PER_PEER.saturating_add(1)
+        } else {
+            scheduler::body_leases(&known.link)
+        };
+        self.leases.of_peer(peer).filter(|(_, lease)| lease.bodies().is_some()).count() < most
+    }
+
+    /// Asks for the lowest part of `range`; which one, or `None` if nobody can be asked, or there is no room.
+    fn ask_for_bodies(&mut self, now: Moment, range: HeightRange, is_head: bool) -> Option<HeightRange> {
+        let cost = self.bodies.expected_cost();
+        let offer = self
+            .body_offer(now, range, false)
+            .or_else(|| is_head.then(|| self.body_offer(now, range, true))?)?;
+        let mut blocks = scheduler::chunk(&offer.link, cost, self.budget.free()).min(range.len());
+        let mut reserve = cost.saturating_mul(blocks);
+        if blocks == 0 {
+            // Only the head of the line may go beyond: one block, for which there is always room once the head is imported.
+            (blocks, reserve) = (1, MAX_BODY_BYTES.saturating_add(OVERHEAD_BYTES));
+        }
+        let asked = HeightRange::new(range.start, range.start.saturating_add(blocks));
+        if !self.budget.reserve(reserve, is_head) {
+            return None;
+        }
+        self.ask_bodies(now, offer, asked, reserve);
+        Some(asked)
+    }
+
+    /// Who finishes the beginning of this range the earliest.
+    fn body_offer(&self, now: Moment, range: HeightRange, beyond: bool) -> Option<Offer> {
+        let able = |id: PeerId, peer: &crate::peers::Peer| {
+            peer.is_ready(now) && peer.has_body(range.start) && self.room_at(id, beyond)
+        };
+        let offers = self.peers.iter().filter(|&(&id, peer)| able(id, peer)).map(|(&id, peer)| Offer {
+            peer: id,
+            link: peer.link,
+            owed: self.leases.owed_by(id),
+        });
+        scheduler::earliest(offers, self.bodies.expected_cost().saturating_mul(range.len()))
+    }
+
+    fn ask_bodies(&mut self, now: Moment, offer: Offer, range: HeightRange, reserved: u64) {
+        let Offer { peer, link, owed } = offer;
+        let heights = range.start.0..range.end.0;
+        let ids: Vec<_> = heights.clone().filter_map(|h| self.skeleton.id_at(Height(h))).collect();
+        let wanted = ids.iter().copied().zip(heights.map(Height)).collect();
+        let work = BodyWork { wanted, heights: range.into(), reserved };
+        let deadline = now.after(link.timeout(owed.saturating_add(reserved)));
+        let mut lease = Lease::new(peer, Work::Bodies(work), now, deadline, link.silence());
+        lease.alone = self.leases.of_peer(peer).next().is_none();
+        let lease = self.leases.grant(lease);
+        self.act(Action::RequestBodies { lease, peer, ids, deadline: now.after(MAX_TIMEOUT) });
+    }
+}
