@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use alys_chain::{BlockId, Body, CertifiedHeader};
 use alys_wire::Status;
+use bytes::Bytes;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
@@ -20,6 +21,8 @@ pub enum Answer {
     Headers(Vec<CertifiedHeader>),
     /// To a bodies request: the next ones, as many as arrived together, at least one. `None` stands for a body that the peer says it lacks.
     Bodies(Vec<(BlockId, Option<Body>)>),
+    /// To a request for a claim: the encoded claim; the only piece.
+    Claim(Bytes),
     /// The last piece: how it ended. Comes exactly once.
     End(Outcome),
 }
@@ -29,6 +32,7 @@ impl Answer {
     fn weight(&self) -> usize {
         match self {
             Self::Status(_) | Self::End(_) => OVERHEAD + size_of::<Status>(),
+            Self::Claim(claim) => OVERHEAD + claim.len(),
             Self::Headers(headers) => OVERHEAD + headers.len() * size_of::<CertifiedHeader>(),
             Self::Bodies(bodies) => bodies
                 .iter()
@@ -103,6 +107,9 @@ pub enum Violation {
     /// A frame for a request that is not the running one.
     #[error("frame for another request")]
     OtherRequest,
+    /// A piece that is not the next one of those asked for.
+    #[error("frame out of order")]
+    OutOfOrder,
     /// A piece that does not belong to the kind of request.
     #[error("frame of the wrong kind")]
     WrongKind,
@@ -207,8 +214,6 @@ impl Drop for Answers {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
 
     fn body(size: usize) -> Answer {

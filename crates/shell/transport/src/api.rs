@@ -8,7 +8,7 @@ use bytes::Bytes;
 use core::time::Duration;
 use thiserror::Error;
 
-use crate::answers::{AnswerSink, Fault};
+use crate::answers::{AnswerSink, Fault, Violation};
 
 /// The handle of a running network. The events come out of the [`Events`](crate::Events) that were given beside it.
 ///
@@ -123,7 +123,7 @@ pub enum Event {
         /// Who called.
         direction: Direction,
     },
-    /// The last connection to the peer is gone; every request to it has ended.
+    /// The last connection to the peer is gone; every request to it ends now.
     Disconnected {
         /// Who.
         peer: PeerId,
@@ -165,6 +165,13 @@ pub enum Event {
         ours: BlockId,
         /// The id of its genesis; `None` if it is no node of this kind at all.
         theirs: Option<BlockId>,
+    },
+    /// The peer asked in a way that no correct implementation does; the stream was closed.
+    Offended {
+        /// Who.
+        peer: PeerId,
+        /// What it did.
+        violation: Violation,
     },
     /// A round trip on the wire, measured.
     Rtt {

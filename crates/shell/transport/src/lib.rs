@@ -9,12 +9,20 @@
 
 pub mod answers;
 pub mod api;
+pub mod config;
 pub mod event_queue;
+mod expected;
+pub mod libp2p;
+mod serving;
+pub mod simulated;
 pub mod source;
 
 pub use answers::{Answer, AnswerSink, Answers, Fault, Outcome, Violation, answers};
 pub use api::{
     Command, DialError, Direction, DisconnectReason, Event, MessageId, Overloaded, Transport, Verdict,
 };
+pub use config::{Config, ConnectionLimits};
 pub use event_queue::{Dropped, Events, Outlet, event_queue};
+pub use libp2p::{BadIdentity, Identity, Libp2pTransport, StartError, start};
+pub use serving::ServingLimits;
 pub use source::{BlockSource, Unavailable};

@@ -1,7 +1,8 @@
 //! What peers are served from.
 
-use alys_chain::{BlockId, Height};
-use alys_wire::Status;
+use alys_chain::{BlockId, CertifiedHeader, Height};
+use alys_wire::limits::NONCE_BYTES;
+use alys_wire::{PeerId, Status};
 use bytes::Bytes;
 use thiserror::Error;
 
@@ -13,12 +14,12 @@ pub trait BlockSource: Send + Sync + 'static {
     /// [`Unavailable`] when the store cannot be read now.
     fn status(&self) -> Result<Status, Unavailable>;
 
-    /// The certified headers of our certified chain from this height on, ascending and without gaps, at most `count`, each in its wire
-    /// encoding. Empty if there is none.
+    /// The certified headers of our certified chain from this height on, ascending and without gaps, at most `count`. Empty if there
+    /// is none.
     ///
     /// # Errors
     /// [`Unavailable`] when the store cannot be read now.
-    fn headers(&self, from: Height, count: u32) -> Result<Vec<Bytes>, Unavailable>;
+    fn headers(&self, from: Height, count: u32) -> Result<Vec<CertifiedHeader>, Unavailable>;
 
     /// The bodies of these blocks as stored, in this order, `None` for one that we lack; from the first on as many as fit into `budget`
     /// bytes, but at least one. The caller asks again for the rest, so that memory stays within the budget.
@@ -26,6 +27,12 @@ pub trait BlockSource: Send + Sync + 'static {
     /// # Errors
     /// [`Unavailable`] when the store cannot be read now.
     fn bodies(&self, ids: &[BlockId], budget: usize) -> Result<Vec<Option<Bytes>>, Unavailable>;
+
+    /// The encoded claim that binds our peer id to our authority key, for this asker over this nonce; `None` if we are no authority.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when nothing can be signed now.
+    fn claim(&self, asker: PeerId, nonce: [u8; NONCE_BYTES]) -> Result<Option<Bytes>, Unavailable>;
 }
 
 /// The store cannot be read now; the request is refused without blame.

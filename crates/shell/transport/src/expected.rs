@@ -1,0 +1,86 @@
+//! What an answer may consist of, whoever carries it.
+//!
+//! - **Decides**: whether a piece belongs to what was asked.
+//! - **In**: the pieces of one answer, in the order of their arrival.
+//! - **Out**: pieces put together for whoever asked, and how the answer ended.
+//! - **On failure**: a [`Violation`], which the peer is to blame for.
+
+use alys_chain::{BlockId, Height};
+use alys_wire::Request;
+use alys_wire::bulk::{Refusal, Response};
+
+use crate::answers::{Answer, Outcome, Violation};
+
+/// What may still come.
+#[derive(Debug)]
+pub(crate) enum Wanted {
+    Status,
+    Claim,
+    Headers { next: Height, left: u32 },
+    Bodies { ids: Vec<BlockId>, next: usize },
+    Nothing,
+}
+
+impl Wanted {
+    pub fn new(request: &Request) -> Self {
+        match request {
+            Request::Status => Self::Status,
+            Request::Claim { .. } => Self::Claim,
+            Request::Headers { from, count } => Self::Headers { next: *from, left: *count },
+            Request::Bodies { ids } => Self::Bodies { ids: ids.clone(), next: 0 },
+        }
+    }
+
+    /// Counts a piece of the answer.
+    ///
+    /// # Errors
+    /// The piece was not asked for.
+    pub fn take(&mut self, piece: &Response) -> Result<(), Violation> {
+        match (&mut *self, piece) {
+            (_, Response::End { .. } | Response::Refused { .. }) => {}
+            (Self::Status, Response::Status(_)) | (Self::Claim, Response::Claim(_)) => *self = Self::Nothing,
+            (Self::Headers { left: 0, .. }, Response::Header(_)) => return Err(Violation::TooMuch),
+            (Self::Headers { next, left }, Response::Header(certified)) => {
+                if certified.header.height != *next {
+                    return Err(Violation::OutOfOrder);
+                }
+                *next = next.saturating_add(1);
+                *left -= 1;
+            }
+            (Self::Bodies { ids, next }, Response::Body { block, .. } | Response::Missing { block }) => {
+                match ids.get(*next) {
+                    None => return Err(Violation::TooMuch),
+                    Some(wanted) if wanted != block => return Err(Violation::OutOfOrder),
+                    Some(_) => *next += 1,
+                }
+            }
+            (Self::Nothing, _) => return Err(Violation::TooMuch),
+            _ => return Err(Violation::WrongKind),
+        }
+        Ok(())
+    }
+}
+
+/// Pieces of one answer that arrived together.
+pub(crate) fn add(batch: &mut Option<Answer>, piece: Response) {
+    match (batch.as_mut(), piece) {
+        (Some(Answer::Headers(headers)), Response::Header(header)) => headers.push(*header),
+        (_, Response::Header(header)) => *batch = Some(Answer::Headers(vec![*header])),
+        (Some(Answer::Bodies(bodies)), Response::Body { block, body }) => bodies.push((block, Some(body))),
+        (_, Response::Body { block, body }) => *batch = Some(Answer::Bodies(vec![(block, Some(body))])),
+        (Some(Answer::Bodies(bodies)), Response::Missing { block }) => bodies.push((block, None)),
+        (_, Response::Missing { block }) => *batch = Some(Answer::Bodies(vec![(block, None)])),
+        (_, Response::Status(status)) => *batch = Some(Answer::Status(status)),
+        (_, Response::Claim(claim)) => *batch = Some(Answer::Claim(claim)),
+        (_, Response::End { .. } | Response::Refused { .. }) => {}
+    }
+}
+
+/// How an answer ends with this last piece.
+pub(crate) fn outcome(last: &Response) -> Outcome {
+    match last {
+        Response::Refused { reason: Refusal::Unavailable, .. } => Outcome::Unavailable,
+        Response::Refused { retry_after, .. } => Outcome::Refused { retry_after: retry_after.wait() },
+        _ => Outcome::Done,
+    }
+}
