@@ -117,6 +117,12 @@ pub fn raw_transactions(body: &Body) -> Result<Vec<Bytes>, alys_chain::error::In
     Ok(body.transactions()?.map(|raw| body.0.slice_ref(raw)).collect())
 }
 
+/// The name of an encoded transaction: keccak-256 of its bytes (EIP-2718). Says nothing about its validity.
+#[must_use]
+pub fn name(raw: &[u8]) -> Hash {
+    Hash(keccak256(raw).0)
+}
+
 /// Checks one encoded transaction and finds its sender.
 ///
 /// # Errors
@@ -159,7 +165,7 @@ where
     let sender = check_signature(&tx, &signature)?;
     Ok(Recovered {
         raw: raw.clone(),
-        hash: Hash(keccak256(raw).0),
+        hash: name(raw),
         sender,
         recipient,
         value: tx.value(),

@@ -1,1 +1,4 @@
 //! The actors: network, peer, sync, chain, supervisor.
+#![forbid(unsafe_code)]
+
+pub mod chain;

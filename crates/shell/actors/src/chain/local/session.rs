@@ -1,0 +1,273 @@
+//! One change of the local chain: everything that it does ends in one commit, or is undone.
+
+use std::collections::BTreeSet;
+
+use alys_chain::consensus::{Changed, Evidence, Route, Tip};
+use alys_chain::{BlockId, Certificate, Required, SetId, SetQuorum, Signature};
+use alys_ledger::diff::{decode_changes, encode_changes, reverse_changes};
+use alys_ledger::{AccountChange, Overlay, StateDiff};
+use alys_storage::{Batch, BlockRef, Durability, Location, SigningRecord};
+
+use super::block::PreparedBlock;
+use super::error::ChainError;
+use super::view::{self, StoredState};
+use super::{Executed, LocalChain};
+
+/// What a change of the local chain brought about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Effects {
+    /// The new head, if it moved.
+    pub head: Option<Tip>,
+    /// The new final block, if it moved.
+    pub finalized: Option<Tip>,
+    /// Blocks that left the canonical chain.
+    pub undone: Vec<BlockId>,
+    /// Certificates that are new here, ours to forward.
+    pub certified: Vec<Certificate>,
+    /// Authorities that contradicted themselves.
+    pub evidence: Vec<Evidence>,
+}
+
+/// The state after some block, and the batch that leads there.
+pub(super) struct Session<'a> {
+    chain: &'a mut LocalChain,
+    overlay: Overlay<StoredState>,
+    at: BlockId,
+    batch: Batch,
+    /// Executed in this session: their diffs are stored if they are still above finality in the end.
+    fresh: Vec<BlockId>,
+    /// Became final in this session: forgotten after the commit, since the way to the head may lead over them.
+    finals: Vec<BlockId>,
+    effects: Effects,
+}
+
+impl<'a> Session<'a> {
+    /// Starts at the durable head.
+    pub fn new(chain: &'a mut LocalChain) -> Result<Self, ChainError> {
+        let overlay = Overlay::new(chain.state.clone())?;
+        let at = chain.head.id;
+        let (batch, fresh, finals) = (Batch::new(), Vec::new(), Vec::new());
+        Ok(Self { chain, overlay, at, batch, fresh, finals, effects: Effects::default() })
+    }
+
+    /// Executes a block on its parent and puts it into the batch. It belongs into the tree next.
+    pub fn execute(&mut self, block: &PreparedBlock) -> Result<(), ChainError> {
+        let parent = block.header.parent;
+        let lineage = self.chain.children_lineage(parent).ok_or(ChainError::UnknownParent(parent))?;
+        self.go_to(parent)?;
+        let facts = self.chain.facts(&block.header);
+        let outcome = self.chain.executor.execute(&self.overlay, &facts, &block.transactions)?;
+        let (claimed, computed) = (block.header.state_root, outcome.state_root());
+        if claimed != computed {
+            return Err(ChainError::StateRoot { claimed, computed });
+        }
+        self.overlay.apply(&outcome.diff)?;
+        self.at = block.id;
+        let executed = Executed {
+            height: block.header.height,
+            parent,
+            changes: outcome.diff.accounts().to_vec(),
+            transactions: block.hashes(),
+            children: lineage.advance(&block.header),
+        };
+        self.batch.put_block(block.at(), &block.header, &lineage.encode(), &block.body);
+        self.chain.executed.insert(block.id, executed);
+        self.fresh.push(block.id);
+        Ok(())
+    }
+
+    /// Takes over what the tree says.
+    pub fn absorb(&mut self, changed: Changed) -> Result<(), ChainError> {
+        for id in changed.certified {
+            self.certify(id)?;
+        }
+        if let Some(route) = changed.head {
+            self.redirect(&route)?;
+        }
+        if let Some(finalized) = changed.finalized {
+            let tip = finalized.anchor.tip;
+            self.batch.set_final(BlockRef::new(tip.height, tip.block));
+            self.effects.finalized = Some(tip);
+            self.finals.extend(finalized.blocks);
+        }
+        self.effects.evidence.extend(changed.evidence);
+        Ok(())
+    }
+
+    /// Puts a signature on record, in the same commit.
+    pub fn record(&mut self, record: SigningRecord) {
+        self.batch.record_signing(record);
+    }
+
+    /// The tree, to insert facts. What it answers goes to [`Session::absorb`].
+    pub fn chain(&mut self) -> &mut LocalChain {
+        self.chain
+    }
+
+    /// Gives up: the executed blocks that the tree did not take are forgotten.
+    pub fn abandon(self) {
+        let Self { chain, fresh, .. } = self;
+        for id in fresh.iter().filter(|id| chain.tree.header(**id).is_none()) {
+            chain.executed.remove(id);
+        }
+    }
+
+    /// Writes everything at once; on failure everything is as before.
+    pub fn commit(mut self, durability: Durability) -> Result<Effects, ChainError> {
+        let head = self.chain.tree.head();
+        let written = self.write(head, durability);
+        let Self { chain, overlay, effects, .. } = self;
+        if let Err(error) = written {
+            chain.reload()?;
+            return Err(error);
+        }
+        chain.state = chain.state.advanced(&overlay);
+        chain.head = BlockRef::new(head.height, head.block);
+        if effects.finalized.is_some() {
+            let tree = &chain.tree;
+            chain.executed.retain(|id, _| tree.header(*id).is_some());
+        }
+        Ok(effects)
+    }
+
+    fn write(&mut self, head: Tip, durability: Durability) -> Result<(), ChainError> {
+        self.go_to(head.block)?;
+        view::write(&self.overlay, &mut self.batch);
+        if head.block != self.chain.head.id {
+            self.batch.set_head(BlockRef::new(head.height, head.block));
+            self.effects.head = Some(head);
+        }
+        if self.effects.finalized.is_some() {
+            self.forget_settled();
+        }
+        for id in self.fresh.iter().filter(|id| self.chain.tree.header(**id).is_some()) {
+            let executed = &self.chain.executed[id];
+            self.batch.put_diff(BlockRef::new(executed.height, *id), &encode_changes(&executed.changes));
+        }
+        if !self.batch.is_empty() {
+            self.chain.store.commit(std::mem::take(&mut self.batch), durability)?;
+        }
+        Ok(())
+    }
+
+    /// After finality has moved: final blocks need no diff any more, and what the tree has forgotten beside them is removed.
+    fn forget_settled(&mut self) {
+        let finals: BTreeSet<_> = self.finals.iter().collect();
+        for (id, executed) in &self.chain.executed {
+            let at = BlockRef::new(executed.height, *id);
+            if finals.contains(id) {
+                self.batch.remove_diff(at);
+            } else if self.chain.tree.header(*id).is_none() {
+                self.batch.remove_block(at);
+            }
+        }
+    }
+
+    /// Undoes and applies blocks until the state is the one after `target`. The way is found over the executed blocks, not in the tree: that
+    /// one has forgotten what became final in this session.
+    fn go_to(&mut self, target: BlockId) -> Result<(), ChainError> {
+        let (mut from, mut to, mut apply) = (self.at, target, Vec::new());
+        while from != to {
+            let (down, up) = (self.chain.height(from), self.chain.height(to));
+            if down >= up {
+                let executed = self.executed(from)?;
+                let (changes, parent) = (reverse_changes(&executed.changes), executed.parent);
+                self.step(changes)?;
+                from = parent;
+                self.at = from;
+            } else {
+                apply.push(to);
+                to = self.executed(to)?.parent;
+            }
+        }
+        for id in apply.into_iter().rev() {
+            let changes = self.executed(id)?.changes.clone();
+            self.step(changes)?;
+            self.at = id;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, changes: Vec<AccountChange>) -> Result<(), ChainError> {
+        let diff = StateDiff::new(&self.overlay, changes)?;
+        Ok(self.overlay.apply(&diff)?)
+    }
+
+    fn executed(&self, id: BlockId) -> Result<&Executed, ChainError> {
+        self.chain.executed.get(&id).ok_or(ChainError::UnknownParent(id))
+    }
+
+    /// Stores the certificate of a block; one that came together from single approvals is assembled first.
+    fn certify(&mut self, id: BlockId) -> Result<(), ChainError> {
+        let at = self.locate(id)?;
+        let known = self.chain.tree.certificate(id).copied();
+        let certificate = match known {
+            Some(certificate) => certificate,
+            None => {
+                let made = self.assemble(id)?;
+                self.chain.tree.insert_certificate(&made)?;
+                made
+            }
+        };
+        self.batch.certify(at, &certificate.encode());
+        self.effects.certified.push(certificate);
+        Ok(())
+    }
+
+    fn assemble(&self, id: BlockId) -> Result<Certificate, ChainError> {
+        let tree = &self.chain.tree;
+        let missing = || ChainError::Inconsistent(format!("no approvals for the certified block {id}"));
+        let header = tree.header(id).ok_or_else(missing)?;
+        let Required { own, old } = tree.required(id).ok_or_else(missing)?;
+        let quorum = |set| self.quorum(id, set).ok_or_else(missing);
+        Ok(Certificate {
+            slot: header.slot,
+            height: header.height,
+            block: id,
+            quorum: quorum(own)?,
+            joint: old.map(quorum).transpose()?,
+        })
+    }
+
+    fn quorum(&self, id: BlockId, set: SetId) -> Option<SetQuorum> {
+        let approvals = self.chain.tree.approvals(id, set);
+        let signers = approvals.iter().fold(0u16, |signers, approval| signers | 1 << approval.authority.0);
+        let signatures: Result<Vec<_>, _> =
+            approvals.iter().map(|approval| Signature::from_bytes(&approval.signature)).collect();
+        let signature = Signature::aggregate(&signatures.ok()?)?.to_bytes();
+        Some(SetQuorum { set, signers, signature })
+    }
+
+    /// The canonical chain follows the head.
+    fn redirect(&mut self, route: &Route) -> Result<(), ChainError> {
+        for id in &route.undo {
+            let at = self.locate(*id)?;
+            self.batch.clear_canonical(at.height);
+            for hash in self.transactions(*id) {
+                self.batch.unindex_transaction(hash);
+            }
+            self.effects.undone.push(*id);
+        }
+        for id in &route.apply {
+            let at = self.locate(*id)?;
+            self.batch.make_canonical(at);
+            for (position, hash) in (0..).zip(self.transactions(*id)) {
+                self.batch.index_transaction(hash, Location { height: at.height, position });
+            }
+        }
+        Ok(())
+    }
+
+    fn transactions(&self, id: BlockId) -> Vec<alys_chain::Hash> {
+        self.chain.executed.get(&id).map(|executed| executed.transactions.clone()).unwrap_or_default()
+    }
+
+    fn locate(&self, id: BlockId) -> Result<BlockRef, ChainError> {
+        Ok(BlockRef::new(self.executed(id)?.height, id))
+    }
+}
+
+/// What a stored diff says.
+pub(super) fn stored_changes(bytes: &[u8]) -> Result<Vec<AccountChange>, ChainError> {
+    Ok(decode_changes(bytes)?)
+}

@@ -1,0 +1,3 @@
+//! The chain as an actor.
+
+pub mod local;
