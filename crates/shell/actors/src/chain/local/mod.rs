@@ -19,7 +19,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use alys_chain::consensus::{Anchor, Tip, Tree};
+use alys_chain::consensus::{Anchor, SigningRecord, Tip, Tree};
 use alys_chain::{
     Approval, BlockId, Body, Certificate, CertifiedHeader, Genesis, Hash, Header, Height, Lineage, Rules,
     Slot,
@@ -27,7 +27,7 @@ use alys_chain::{
 use alys_ledger::genesis::{LedgerRules, fee_address, genesis_state};
 use alys_ledger::{AccountChange, BlockFacts, Executor, Overlay, Recovered, StateDiff};
 use alys_ledger::{EmptyState, GenesisError, Room, Selection, Skip, ValueLedger};
-use alys_storage::{Batch, BlockRef, Durability, SigningRecord, Store, StoredHeader};
+use alys_storage::{Batch, BlockRef, Durability, Store, StoredHeader};
 
 pub use block::{BadBody, PreparedBlock, VerifiedBlock};
 pub use error::ChainError;
@@ -332,7 +332,7 @@ fn put_genesis(network: &Network, store: &dyn Store) -> Result<(), ChainError> {
         return Err(ChainError::StateRoot { claimed: header.state_root, computed: state.root() });
     }
     let mut batch = Batch::new();
-    batch.put_block(at, &header, &Lineage::GENESIS.encode(), &Body::default());
+    batch.put_block(at, &header, Lineage::GENESIS, &Body::default());
     batch.make_canonical(at).set_head(at).set_final(at);
     view::write(&state, &mut batch);
     store.commit(batch, Durability::Durable)?;
@@ -345,7 +345,7 @@ fn restore(network: &Network, store: &dyn Store) -> Result<(Tree, BTreeMap<Block
     let anchor = store.header(finalized.id)?;
     let anchor = anchor.ok_or_else(|| ChainError::Inconsistent("the final block has no header".into()))?;
     let tip = Tip { block: finalized.id, height: finalized.height, slot: anchor.header.slot };
-    let lineage = children(&anchor)?;
+    let lineage = children(&anchor);
     let schedule = Arc::new(network.rules.schedule().clone());
     let mut tree = Tree::new(Anchor { tip, lineage }, schedule);
     let mut executed = BTreeMap::new();
@@ -362,7 +362,7 @@ fn restore(network: &Network, store: &dyn Store) -> Result<(Tree, BTreeMap<Block
                 parent: stored.header.parent,
                 changes: session::stored_changes(&diff)?,
                 transactions: block::stored_hashes(&body)?,
-                children: children(&stored)?,
+                children: children(&stored),
             },
         );
         insert_stored(&mut tree, &stored)?;
@@ -373,9 +373,8 @@ fn restore(network: &Network, store: &dyn Store) -> Result<(Tree, BTreeMap<Block
 fn insert_stored(tree: &mut Tree, stored: &StoredHeader) -> Result<(), ChainError> {
     let header = stored.header;
     match &stored.certificate {
-        Some(bytes) => {
-            let certificate = Certificate::decode(bytes)?;
-            tree.insert_certified(&CertifiedHeader { header, certificate })?;
+        Some(certificate) => {
+            tree.insert_certified(&CertifiedHeader { header, certificate: *certificate })?;
         }
         // As if it were its slot: what was stored is not too old to be kept.
         None => drop(tree.insert_header(&header, header.slot)?),
@@ -384,7 +383,7 @@ fn insert_stored(tree: &mut Tree, stored: &StoredHeader) -> Result<(), ChainErro
 }
 
 /// The lineage of the children of a stored block.
-fn children(stored: &StoredHeader) -> Result<Lineage, ChainError> {
-    let own = Lineage::decode(&stored.lineage)?;
-    Ok(if stored.header.height == Height::ZERO { own } else { own.advance(&stored.header) })
+fn children(stored: &StoredHeader) -> Lineage {
+    let own = stored.lineage;
+    if stored.header.height == Height::ZERO { own } else { own.advance(&stored.header) }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use alys_chain::consensus::{Changed, Evidence, Route, Tip};
+use alys_chain::consensus::{Changed, Evidence, Route, SigningRecord, Tip};
 use alys_chain::{BlockId, Certificate, Required, SetId, SetQuorum, Signature};
 use alys_ledger::diff::{decode_changes, encode_changes, reverse_changes};
 use alys_ledger::{AccountChange, Overlay, StateDiff};
-use alys_storage::{Batch, BlockRef, Durability, Location, SigningRecord};
+use alys_storage::{Batch, BlockRef, Durability, Location};
 
 use super::block::PreparedBlock;
 use super::error::ChainError;
@@ -70,7 +70,7 @@ impl<'a> Session<'a> {
             transactions: block.hashes(),
             children: lineage.advance(&block.header),
         };
-        self.batch.put_block(block.at(), &block.header, &lineage.encode(), &block.body);
+        self.batch.put_block(block.at(), &block.header, lineage, &block.body);
         self.chain.executed.insert(block.id, executed);
         self.fresh.push(block.id);
         Ok(())
@@ -199,7 +199,6 @@ impl<'a> Session<'a> {
 
     /// Stores the certificate of a block; one that came together from single approvals is assembled first.
     fn certify(&mut self, id: BlockId) -> Result<(), ChainError> {
-        let at = self.locate(id)?;
         let known = self.chain.tree.certificate(id).copied();
         let certificate = match known {
             Some(certificate) => certificate,
@@ -209,7 +208,7 @@ impl<'a> Session<'a> {
                 made
             }
         };
-        self.batch.certify(at, &certificate.encode());
+        self.batch.certify(&certificate);
         self.effects.certified.push(certificate);
         Ok(())
     }

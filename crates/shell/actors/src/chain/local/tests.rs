@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
-use alys_chain::consensus::TreeRefusal;
+use alys_chain::consensus::{SigningRecord, TreeRefusal};
 use alys_chain::genesis::{Account as Holder, Genesis};
 use alys_chain::schedule::{Authority, Schedule};
 use alys_chain::{Approval, BlockId, Certificate, Hash, Height, SecretKey, Slot, UnixMillis};
 use alys_ledger::{Address, ChainId, Recovered, StateView, Transfer, U256, Wallet, recover};
+use alys_storage::BlockRef;
 use alys_storage::memory::{Fault, MemoryDisk};
-use alys_storage::{BlockRef, SigningRecord};
 use zeroize::Zeroizing;
 
 use super::*;
@@ -293,7 +293,7 @@ fn a_full_disk_changes_nothing_and_the_same_blocks_are_taken_later() {
 fn a_signature_is_on_record_with_its_block_after_a_loss_of_power() {
     let mut world = World::new();
     let (block, _) = world.chain.build(Slot(1), &[world.pay(0)]).unwrap();
-    let record = SigningRecord { slot: Slot(1), block: block.id, lock: Slot(0) };
+    let record = SigningRecord { last: Slot(1), block: block.id, lock: Slot(0) };
     world.chain.propose(&block, Slot(1), Some(record)).unwrap();
     world.disk.crash();
     world.restart();

@@ -71,7 +71,7 @@ pub fn write<V: StateView>(changes: &Overlay<V>, batch: &mut Batch) {
 }
 
 fn account_key(address: &Address) -> StateKey {
-    StateKey::Account { bucket: Bucket::of(address).0, address: address.0.0 }
+    StateKey::Account(address.0.0)
 }
 
 fn decode_bucket(bytes: &[u8]) -> Result<LatticeHash, StateError> {
