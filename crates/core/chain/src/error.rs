@@ -189,7 +189,7 @@ pub enum Invalid {
 
 /// The header's slot has not begun by our clock. Nobody's fault: keep it, or ask again later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("slot {slot} begins at {starts:?}, it is {now:?}")]
+#[error("slot {slot} begins at {starts}, it is {now}")]
 pub struct Early {
     /// The header's slot.
     pub slot: Slot,
@@ -206,11 +206,36 @@ pub enum ClaimError {
     #[error(transparent)]
     Invalid(#[from] Invalid),
     /// It is over, by our clock: ask for a new one.
-    #[error("claim held until {until:?}, it is {now:?}")]
+    #[error("claim held until {until}, it is {now}")]
     Over {
         /// The end of the claim.
         until: UnixMillis,
         /// The time that it was judged at.
         now: UnixMillis,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_says_what_was_expected_and_what_came() {
+        let slot = Slot(7);
+        let shown = [
+            Invalid::Height { parent: Height(3), got: Height(5) }.to_string(),
+            Invalid::NoQuorum { set: SetId(1), quorum: 4, got: 3 }.to_string(),
+            Invalid::Signers { set: SetId(0), size: 3, signers: 0b1001 }.to_string(),
+            ClaimError::from(Invalid::UnknownSet { set: SetId(9), sets: 2 }).to_string(),
+            Early { slot, starts: UnixMillis(14_000), now: UnixMillis(1) }.to_string(),
+        ];
+        let expected = [
+            "height 5 on a parent of height 3",
+            "3 signers of set 1, the quorum is 4",
+            "signers 0b0000000000001001 in set 0 of 3",
+            "authority set 9, the schedule has 2",
+            "slot 7 begins at unix time 14000 ms, it is unix time 1 ms",
+        ];
+        assert_eq!(shown, expected);
+    }
 }

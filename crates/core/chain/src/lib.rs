@@ -43,4 +43,4 @@ pub use lineage::{Lineage, Required};
 pub use rules::{Rules, SigningDomain};
 pub use schedule::{Authority, AuthoritySet, Period, Quorum, Schedule, Seat};
 pub use time::{Moment, UnixMillis};
-pub use verify::{Parent, RangeFault, Verified};
+pub use verify::{Linked, Parent, RangeFault, Verified};

@@ -110,7 +110,55 @@ pub struct RangeFault {
     pub invalid: Invalid,
 }
 
-/// Verifies a range of headers on a valid parent: the links first, as they cost next to nothing, then all certificates in one batch.
+/// A range whose links are right: everything but the certificates is checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Linked {
+    /// What the range comes to if the certificates are valid as well.
+    pub outcome: Verified,
+    /// Whose quorums each certificate must show; as many as the outcome counts.
+    pub required: Vec<Required>,
+}
+
+impl Linked {
+    /// What is left to check, for one batch or, cut in pieces, for several cores. `headers` are those that were linked.
+    pub fn entries<'a>(&'a self, headers: &'a [CertifiedHeader]) -> impl Iterator<Item = Entry<'a>> {
+        headers
+            .iter()
+            .zip(&self.required)
+            .map(|(header, required)| Entry { certificate: &header.certificate, required: *required })
+    }
+}
+
+/// Checks the links of a range on a valid parent: hashes, places, authors, time, and that each certificate is for its header. Costs next to
+/// nothing, so it comes before the certificates.
+///
+/// # Errors
+/// [`RangeFault`] names the first header that whoever served the range is to blame for.
+pub fn link_range(
+    rules: &Rules,
+    parent: &Parent,
+    headers: &[CertifiedHeader],
+    now: UnixMillis,
+) -> Result<Linked, RangeFault> {
+    let mut outcome = Verified { count: 0, last: *parent, early: None };
+    let mut required = Vec::with_capacity(headers.len());
+    for (index, CertifiedHeader { header, certificate }) in headers.iter().enumerate() {
+        let last = &outcome.last;
+        check_child(rules, &last.header, header)
+            .and_then(|()| certificate.check_subject(header))
+            .map_err(|invalid| RangeFault { index, invalid })?;
+        if let Err(early) = check_time(rules, header, now) {
+            outcome.early = Some(early);
+            break;
+        }
+        required.push(last.required(rules, header));
+        outcome.last = last.child(*header);
+        outcome.count = index + 1;
+    }
+    Ok(Linked { outcome, required })
+}
+
+/// Verifies a range of headers on a valid parent: [`link_range`], then all certificates in one batch.
 ///
 /// # Errors
 /// [`RangeFault`] names the first header that whoever served the range is to blame for.
@@ -121,24 +169,11 @@ pub fn verify_range(
     now: UnixMillis,
     rng: &mut impl CryptoRng,
 ) -> Result<Verified, RangeFault> {
-    let mut verified = Verified { count: 0, last: *parent, early: None };
-    let mut entries = Vec::with_capacity(headers.len());
-    for (index, CertifiedHeader { header, certificate }) in headers.iter().enumerate() {
-        let last = &verified.last;
-        check_child(rules, &last.header, header)
-            .and_then(|()| certificate.check_subject(header))
-            .map_err(|invalid| RangeFault { index, invalid })?;
-        if let Err(early) = check_time(rules, header, now) {
-            verified.early = Some(early);
-            break;
-        }
-        entries.push(Entry { certificate, required: last.required(rules, header) });
-        verified.last = last.child(*header);
-        verified.count = index + 1;
-    }
+    let linked = link_range(rules, parent, headers, now)?;
+    let entries: Vec<Entry<'_>> = linked.entries(headers).collect();
     match batch::verify(rules, &entries, Search::First, rng).faults.pop_first() {
         Some((index, invalid)) => Err(RangeFault { index, invalid }),
-        None => Ok(verified),
+        None => Ok(linked.outcome),
     }
 }
 
