@@ -7,14 +7,13 @@ use alys_chain::{Approval, BlockId, Body, Certificate, Header};
 use bytes::{BufMut, Bytes, BytesMut};
 use sha2::{Digest, Sha256};
 
-use crate::chain_types::{self, MAX_CERTIFICATE_BYTES};
 use crate::limits::{
     GOSSIP_VERSION, INLINE_BODY_BYTES, MAX_BODY_BYTES, MAX_GOSSIP_BYTES, MAX_TRANSACTION_BYTES,
     PROPOSAL_FIXED_BYTES,
 };
 use crate::malformed::Malformed;
 use crate::protocol::hex;
-use crate::ssz::{self, Fields, at_most};
+use crate::ssz::{self, at_most};
 
 /// The gossip topics. The full name carries the genesis: `/alys/<genesis id, hex>/<name>/1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,8 +60,8 @@ impl Topic {
     pub const fn max_bytes(self) -> usize {
         match self {
             Self::Blocks => MAX_GOSSIP_BYTES,
-            Self::Approvals => 1 + chain_types::APPROVAL_BYTES,
-            Self::Certificates => 1 + MAX_CERTIFICATE_BYTES,
+            Self::Approvals => 1 + Approval::SIZE,
+            Self::Certificates => 1 + Certificate::SIZE,
             Self::Transactions => 1 + MAX_TRANSACTION_BYTES,
         }
     }
@@ -96,31 +95,26 @@ impl Proposal {
 
     fn decode(content: &Bytes) -> Result<Self, Malformed> {
         let [certificate, body] = ssz::parts("proposal", content, PROPOSAL_FIXED_BYTES)?;
-        let mut fields = Fields::new("proposal", content);
-        let header = chain_types::header(&mut fields)?;
-        let approval = chain_types::approval(&mut fields)?;
+        let (header, approval) = content.split_at(Header::SIZE);
         let certificate = ssz::optional("parent certificate", &certificate)?;
         let body = ssz::optional("body", &body)?;
         at_most("body", MAX_BODY_BYTES, body.as_ref().map_or(0, Bytes::len))?;
         Ok(Self {
-            header,
-            parent_certificate: certificate.map(|bytes| chain_types::certificate(&bytes)).transpose()?,
-            approval,
+            header: Header::decode(header)?,
+            parent_certificate: certificate.map(|bytes| Certificate::decode(&bytes)).transpose()?,
+            approval: Approval::decode(&approval[..Approval::SIZE])?,
             body: body.map(Body),
         })
     }
 
     fn encode(&self, out: &mut BytesMut) {
-        let mut certificate = BytesMut::with_capacity(MAX_CERTIFICATE_BYTES);
-        if let Some(parent) = &self.parent_certificate {
-            chain_types::put_certificate(&mut certificate, parent);
-        }
+        let certificate = self.parent_certificate.as_ref().map(Certificate::encode);
         let first = PROPOSAL_FIXED_BYTES;
         out.put_slice(&self.header.encode());
-        chain_types::put_approval(out, &self.approval);
+        out.put_slice(&self.approval.encode());
         put_offset(out, first);
-        put_offset(out, first + 1 + certificate.len());
-        ssz::put_optional(out, self.parent_certificate.map(|_| &certificate[..]));
+        put_offset(out, first + 1 + certificate.map_or(0, |bytes| bytes.len()));
+        ssz::put_optional(out, certificate.as_ref().map(|bytes| &bytes[..]));
         ssz::put_optional(out, self.body.as_ref().map(|body| &body.0[..]));
     }
 }
@@ -168,8 +162,8 @@ impl GossipMessage {
         let content = data.slice(1..);
         match topic {
             Topic::Blocks => Proposal::decode(&content).map(|proposal| Self::Proposal(Box::new(proposal))),
-            Topic::Approvals => decode_approval(&content).map(Self::Approval),
-            Topic::Certificates => chain_types::certificate(&content).map(Self::Certificate),
+            Topic::Approvals => Ok(Self::Approval(Approval::decode(&content)?)),
+            Topic::Certificates => Ok(Self::Certificate(Certificate::decode(&content)?)),
             Topic::Transactions if content.is_empty() => Err(Malformed::Empty { what: "transaction" }),
             Topic::Transactions => Ok(Self::Transaction(content)),
         }
@@ -182,8 +176,8 @@ impl GossipMessage {
         out.put_u8(GOSSIP_VERSION);
         match self {
             Self::Proposal(proposal) => proposal.encode(&mut out),
-            Self::Approval(approval) => chain_types::put_approval(&mut out, approval),
-            Self::Certificate(certificate) => chain_types::put_certificate(&mut out, certificate),
+            Self::Approval(approval) => out.put_slice(&approval.encode()),
+            Self::Certificate(certificate) => out.put_slice(&certificate.encode()),
             Self::Transaction(bytes) => out.put_slice(bytes),
         }
         out.freeze()
@@ -200,13 +194,6 @@ impl GossipMessage {
             Self::Approval(_) | Self::Certificate(_) => self.topic().max_bytes(),
         }
     }
-}
-
-fn decode_approval(content: &[u8]) -> Result<Approval, Malformed> {
-    let mut fields = Fields::new("approval", content);
-    let approval = chain_types::approval(&mut fields)?;
-    fields.end()?;
-    Ok(approval)
 }
 
 /// The name of a gossip message: SHA-256 over the bytes as published. Independent of topic and sender, so that a copy is a copy.

@@ -8,7 +8,6 @@
 
 mod address;
 pub mod bulk;
-mod chain_types;
 pub mod gossip;
 pub mod limits;
 mod malformed;

@@ -5,36 +5,31 @@
 
 use core::time::Duration;
 
-use alys_chain::{BlockId, Header};
+use alys_chain::{Approval, BlockId, Certificate, CertifiedHeader, Header};
 
-use crate::chain_types::{APPROVAL_BYTES, MAX_CERTIFICATE_BYTES};
 use crate::peer_id::PeerId;
 
-/// The longest transaction, encoded: the chain's own limit.
-pub const MAX_TRANSACTION_BYTES: usize = 128 * 1024;
-
-/// The longest body, encoded: the chain's own limit.
-pub const MAX_BODY_BYTES: usize = 2 * 1024 * 1024;
+pub use alys_chain::limits::{MAX_BODY_BYTES, MAX_TRANSACTION_BYTES};
 
 /// The size of a block id.
 pub const BLOCK_ID_BYTES: usize = size_of::<BlockId>();
 
-/// A header and its certificate: what a skeleton consists of.
-pub const MAX_CERTIFIED_HEADER_BYTES: usize = Header::SIZE + MAX_CERTIFICATE_BYTES;
+/// A header and its certificate: what a skeleton consists of. Its size is fixed.
+pub const MAX_CERTIFIED_HEADER_BYTES: usize = CertifiedHeader::SIZE;
 
 /// The fixed part of a proposal: header, approval, two offsets.
-pub(crate) const PROPOSAL_FIXED_BYTES: usize = Header::SIZE + APPROVAL_BYTES + 4 + 4;
+pub(crate) const PROPOSAL_FIXED_BYTES: usize = Header::SIZE + Approval::SIZE + 4 + 4;
 
 /// A whole block as a gossip message: the version, the fixed part, the parent's certificate and the largest body, a selector before each of
 /// the two. Not lower: a block above it could never be published. Not higher: nothing larger is ever valid. The transport sets its gossip
 /// limit to this, for all topics (a limit of one topic above the global one silently loses messages).
-pub const MAX_GOSSIP_BYTES: usize = 1 + PROPOSAL_FIXED_BYTES + 1 + MAX_CERTIFICATE_BYTES + 1 + MAX_BODY_BYTES;
+pub const MAX_GOSSIP_BYTES: usize = 1 + PROPOSAL_FIXED_BYTES + 1 + Certificate::SIZE + 1 + MAX_BODY_BYTES;
 
 /// Up to this size a body is gossiped with its header; above it the header alone is, and the body is pulled. A message of 100 KB was
 /// received 7 to 9 times over in a mesh of degree 10. Not lower: a pull costs a round trip, and the slot is short.
 pub const INLINE_BODY_BYTES: usize = 64 * 1024;
 
-/// How many headers one request may ask for: some 150 KB of answer, 15 ms of verification. Not more: the certificates of one request are
+/// How many headers one request may ask for: some 140 KB of answer, 50 ms of verification on one core. Not more: the certificates of one request are
 /// the smallest unit that can be asked again. Not fewer: at 100 ms of round trip 512 still fetch 5,000 a second with one request in flight.
 pub const MAX_HEADERS_PER_REQUEST: u32 = 512;
 

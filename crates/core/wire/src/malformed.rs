@@ -1,5 +1,6 @@
 //! Why bytes are no message. Always the fault of who sent them: every check depends on the bytes alone.
 
+use alys_chain::Invalid;
 use thiserror::Error;
 
 /// Bytes that no correct node of this version sends. Each variant names what was being read, the limit and the value found.
@@ -78,4 +79,7 @@ pub enum Malformed {
         /// The value found.
         got: usize,
     },
+    /// A header, certificate or approval that has another length or no canonical encoding.
+    #[error(transparent)]
+    Chain(#[from] Invalid),
 }

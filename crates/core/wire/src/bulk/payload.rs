@@ -1,12 +1,11 @@
 //! The payloads of frames: the request id, then the SSZ encoding of the content.
 
-use alys_chain::{BlockId, Body, Height};
+use alys_chain::{BlockId, Body, CertifiedHeader, Height};
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{
     Frame, FrameKind, Refusal, Request, RequestFrame, RequestId, Response, ResponseFrame, RetryAfter, Status,
 };
-use crate::chain_types;
 use crate::limits::{BLOCK_ID_BYTES, FRAME_HEAD_BYTES, MAX_BODIES_PER_REQUEST, MAX_HEADERS_PER_REQUEST};
 use crate::malformed::Malformed;
 use crate::ssz::{self, Fields};
@@ -108,7 +107,7 @@ impl ResponseFrame {
         let content = || frame.payload.slice(8..);
         let response = match frame.kind {
             FrameKind::Status => Response::Status(Box::new(Status::decode(&content())?)),
-            FrameKind::Header => Response::Header(Box::new(chain_types::certified_header(fields.rest())?)),
+            FrameKind::Header => Response::Header(Box::new(CertifiedHeader::decode(fields.rest())?)),
             FrameKind::Claim => Response::Claim(content()),
             FrameKind::Body => {
                 let block = BlockId(fields.array()?);
@@ -127,7 +126,7 @@ impl ResponseFrame {
         let mut tail = Bytes::new();
         match &self.response {
             Response::Status(status) => status.encode(out),
-            Response::Header(certified) => chain_types::put_certified_header(out, certified),
+            Response::Header(certified) => out.put_slice(&certified.encode()),
             Response::Body { block, body } => {
                 out.put_slice(block.as_bytes());
                 tail = body.0.clone();
@@ -185,7 +184,7 @@ impl Status {
         let mut fields = Fields::new("status", bytes);
         let (finalized, earliest) = (Height(fields.u64()?), Height(fields.u64()?));
         let head = ssz::optional("head of a status", &head)?;
-        let head = head.map(|bytes| chain_types::certified_header(&bytes)).transpose()?;
+        let head = head.map(|bytes| CertifiedHeader::decode(&bytes)).transpose()?;
         Ok(Self { head, finalized, earliest })
     }
 
@@ -194,11 +193,8 @@ impl Status {
         out.put_u64_le(self.finalized.get());
         out.put_u64_le(self.earliest.get());
         out.put_u32_le(STATUS_FIXED_BYTES);
-        let mut head = BytesMut::new();
-        if let Some(certified) = &self.head {
-            chain_types::put_certified_header(&mut head, certified);
-        }
-        ssz::put_optional(out, self.head.map(|_| &head[..]));
+        let head = self.head.as_ref().map(CertifiedHeader::encode);
+        ssz::put_optional(out, head.as_ref().map(|bytes| &bytes[..]));
     }
 }
 
