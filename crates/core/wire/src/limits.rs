@@ -56,9 +56,9 @@ pub const MAX_STATUS_BYTES: usize = 8 + 8 + 4 + 1 + MAX_CERTIFIED_HEADER_BYTES;
 /// The nonce that a claim of federation must sign, so that no old claim can be shown again.
 pub const NONCE_BYTES: usize = 32;
 
-/// The longest claim of federation: two peer ids, genesis, nonce, key, signature and a few integers are below 400 bytes; the rest is room
-/// for a further quorum. Not more: a claim is read from peers of whom nothing is known yet.
-pub const MAX_CLAIM_BYTES: usize = 1024;
+/// The longest claim of federation. One takes 61 bytes; the rest is room for a second seat, while two sets overlap. Not more: a claim is
+/// read from peers of whom nothing is known yet.
+pub const MAX_CLAIM_BYTES: usize = 256;
 
 /// The longest address in text: a DNS name has at most 253 characters, its transport and port some 25, the peer's id at most 65.
 pub const MAX_ADDRESS_BYTES: usize = 384;

@@ -110,3 +110,55 @@ pub(crate) fn put_optional(out: &mut BytesMut, value: Option<&[u8]>) {
 pub(crate) fn at_most(what: &'static str, limit: usize, got: usize) -> Result<(), Malformed> {
     if got > limit { Err(Malformed::TooLong { what, limit, got }) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two bytes of fixed part, two offsets, then `rest`.
+    fn container(first: u32, second: u32, rest: &[u8]) -> Bytes {
+        [&[1, 2][..], &first.to_le_bytes(), &second.to_le_bytes(), rest].concat().into()
+    }
+
+    fn split(bytes: &Bytes) -> Result<[Bytes; 2], Malformed> {
+        parts("container", bytes, 10)
+    }
+
+    #[test]
+    fn the_parts_lie_between_the_offsets() {
+        let bytes = container(10, 13, b"abcde");
+        assert_eq!(split(&bytes), Ok([Bytes::from("abc"), Bytes::from("de")]));
+        assert_eq!(split(&container(10, 10, b"")), Ok([Bytes::new(), Bytes::new()]));
+    }
+
+    #[test]
+    fn an_offset_stands_in_one_place_only() {
+        let what = "container";
+        for (bytes, least, most, got) in [
+            (container(11, 13, b"abcde"), 10, 10, 11),
+            (container(9, 13, b"abcde"), 10, 10, 9),
+            (container(10, 9, b"abcde"), 10, 15, 9),
+            (container(10, 16, b"abcde"), 10, 15, 16),
+            (container(10, u32::MAX, b""), 10, 10, u32::MAX as usize),
+        ] {
+            assert_eq!(split(&bytes), Err(Malformed::Offset { what, least, most, got }));
+        }
+    }
+
+    #[test]
+    fn a_cut_off_fixed_part_is_named() {
+        let short = container(10, 10, b"").slice(..9);
+        assert_eq!(split(&short), Err(Malformed::TooShort { what: "container", needed: 10, got: 9 }));
+    }
+
+    #[test]
+    fn an_absent_value_is_one_zero_byte() {
+        let read = |bytes: &'static [u8]| optional("value", &Bytes::from_static(bytes));
+        assert_eq!(read(&[0]), Ok(None));
+        assert_eq!(read(&[1]), Ok(Some(Bytes::new())));
+        assert_eq!(read(&[1, 7]), Ok(Some(Bytes::from_static(&[7]))));
+        assert_eq!(read(&[]), Err(Malformed::Empty { what: "value" }));
+        assert_eq!(read(&[0, 0]), Err(Malformed::Trailing { what: "value", extra: 1 }));
+        assert_eq!(read(&[2]), Err(Malformed::Unknown { what: "value", got: 2 }));
+    }
+}
