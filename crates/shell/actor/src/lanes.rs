@@ -13,6 +13,11 @@ use crate::mailbox::LaneLimit;
 /// which keeps serving and metrics alive. Larger numbers would lengthen the worst wait, smaller ones would blunt the order.
 pub(crate) const WEIGHTS: [u32; 3] = [8, 4, 1];
 
+/// Senders in line are woken when this share of a lane is free, rather than for each place: a sender that fills the lane
+/// alone would otherwise be woken for every message. A larger share would leave the lane short of work, and refuse those
+/// who cannot wait for longer.
+const CALL_SHARE: usize = 8;
+
 /// What waits in a lane.
 pub(crate) trait Headed {
     fn head(&self) -> &Head;
@@ -201,8 +206,11 @@ impl<T: Headed> Lanes<T> {
         fronts.map(Headed::head).min_by_key(|head| head.entered)
     }
 
-    pub(crate) fn has_waiters(&self, lane: Lane) -> bool {
-        self.queues[lane.index()].waiters > 0
+    /// Whether the first sender in line is to be woken now that a message has left `lane`.
+    pub(crate) fn calls_line(&self, lane: Lane) -> bool {
+        let queue = &self.queues[lane.index()];
+        let call_at = queue.limit.messages.saturating_sub((queue.limit.messages / CALL_SHARE).max(1));
+        queue.waiters > 0 && queue.entries.len() <= call_at
     }
 
     pub(crate) fn enter_line(&mut self, lane: Lane) {

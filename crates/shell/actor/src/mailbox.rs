@@ -3,6 +3,9 @@
 //! Senders come through [`crate::Addr`]; the one running incarnation takes messages out. An older incarnation that would
 //! not die is fenced off: it gets nothing more and can send nothing in its own name.
 
+mod config;
+mod gauge;
+
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,66 +21,9 @@ use crate::lanes::{Headed, Lanes};
 use crate::letter::{BoxLetter, Correlation};
 use crate::supervisor::Fate;
 
-/// How much one lane holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LaneLimit {
-    /// Messages.
-    pub messages: usize,
-    /// Bytes, as the messages report them.
-    pub bytes: usize,
-}
-
-/// The limits of a mailbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MailboxConfig {
-    /// By lane, in the order of [`Lane::ALL`].
-    pub lanes: [LaneLimit; 3],
-    /// How long [`Addr::ask`] waits.
-    pub ask_timeout: Duration,
-}
-
-impl Default for MailboxConfig {
-    /// Control carries small words only. High must hold what 15 authorities say in some slots, Normal a second of gossip;
-    /// more would only add delay, as both are worthless when old. Eight bodies of 2 MiB fit into either.
-    fn default() -> Self {
-        let limit = |messages, mebibytes: usize| LaneLimit { messages, bytes: mebibytes << 20 };
-        Self {
-            lanes: [limit(256, 1), limit(1_024, 16), limit(1_024, 16)],
-            // Longer than a restart with its start; shorter than the patience of an RPC client (usually 10 s or more).
-            ask_timeout: Duration::from_secs(5),
-        }
-    }
-}
-
-/// What waits in one lane.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LaneStatus {
-    /// Messages.
-    pub messages: usize,
-    /// Bytes, as the messages report them.
-    pub bytes: usize,
-}
-
-/// What a mailbox holds and what it has seen, since it was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MailboxStatus {
-    /// By lane, in the order of [`Lane::ALL`].
-    pub lanes: [LaneStatus; 3],
-    /// The age of the oldest message that waits now.
-    pub oldest_wait: Duration,
-    /// The longest that any message has waited.
-    pub longest_wait: Duration,
-    /// Messages handed to the actor.
-    pub delivered: u64,
-    /// Messages skipped because their asker had gone or their deadline was over.
-    pub skipped: u64,
-    /// Messages displaced by the overflow rule of a newer one.
-    pub displaced: u64,
-    /// Messages refused because their lane was full.
-    pub refused: u64,
-    /// Messages that crashed their handler twice.
-    pub quarantined: u64,
-}
+pub use config::{LaneLimit, MailboxConfig};
+pub(crate) use gauge::{Current, Gauge};
+pub use gauge::{LaneStatus, MailboxStatus};
 
 /// The receiving end. It belongs to the child that handles its messages; dropping it closes the mailbox for good.
 pub struct Mailbox<A: Actor> {
@@ -116,15 +62,6 @@ enum Door {
     Shut,
     /// For good.
     Closed,
-}
-
-/// What the actor is doing.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Current {
-    pub(crate) name: &'static str,
-    pub(crate) correlation: Correlation,
-    pub(crate) since: Instant,
-    pub(crate) fate: Fate,
 }
 
 struct State<A: Actor> {
@@ -298,7 +235,7 @@ impl<A: Actor> Shared<A> {
             let now = Instant::now();
             let wanted = !letter.head().is_stale(now) && !letter.is_abandoned();
             state.note(&letter, now, wanted);
-            let room = state.lanes.has_waiters(letter.head().lane);
+            let room = state.lanes.calls_line(letter.head().lane);
             drop(state);
             if room {
                 self.room[letter.head().lane.index()].notify_one();
@@ -411,55 +348,5 @@ impl<'a, A: Actor> Place<'a, A> {
 impl<A: Actor> Drop for Place<'_, A> {
     fn drop(&mut self) {
         self.shared.lock().lanes.leave_line(self.lane);
-    }
-}
-
-/// A mailbox as the supervisor sees it, whatever its actor.
-pub(crate) trait Gauge: Send + Sync {
-    /// What it holds.
-    fn status(&self) -> MailboxStatus;
-    /// What the actor is handling.
-    fn current(&self) -> Option<Current>;
-    /// Ends an incarnation's claim on what it was handling, and says what that was.
-    fn take_current(&self) -> Option<Current>;
-    /// Lets senders in, or not; what is queued stays.
-    fn open(&self, open: bool);
-    /// No more messages, for good.
-    fn close(&self);
-}
-
-impl<A: Actor> Gauge for Shared<A> {
-    fn status(&self) -> MailboxStatus {
-        let state = self.lock();
-        let mut status = state.seen;
-        for lane in Lane::ALL {
-            let (messages, bytes) = state.lanes.depth(lane);
-            status.lanes[lane.index()] = LaneStatus { messages, bytes };
-        }
-        let oldest = state.lanes.oldest().map_or(Duration::ZERO, |head| head.entered.elapsed());
-        status.oldest_wait = oldest;
-        status.longest_wait = status.longest_wait.max(oldest);
-        status
-    }
-
-    fn current(&self) -> Option<Current> {
-        self.lock().current
-    }
-
-    fn take_current(&self) -> Option<Current> {
-        self.lock().current.take()
-    }
-
-    fn open(&self, open: bool) {
-        let mut state = self.lock();
-        if state.door != Door::Closed {
-            state.door = if open { Door::Open } else { Door::Shut };
-        }
-        drop(state);
-        self.wake_lines();
-    }
-
-    fn close(&self) {
-        self.close();
     }
 }

@@ -152,7 +152,6 @@ fn nobody_overtakes_those_who_stand_in_line() {
     let mut lanes = lanes();
     fill(&mut lanes, apples(0..1));
     lanes.enter_line(Lane::Normal);
-    assert!(lanes.has_waiters(Lane::Normal));
     assert_eq!(offer(&mut lanes, head::<Apple>(Lane::Normal, 1), Overflow::Reject), Err(SendError::Full));
     assert_eq!(offer(&mut lanes, head::<Pear>(Lane::Normal, 2), Overflow::DropOldest), Err(SendError::Full));
     let paid = offer(&mut lanes, head::<Apple>(Lane::Normal, 3), Overflow::DropOldest);
@@ -175,4 +174,17 @@ fn what_belongs_to_an_incarnation_can_be_taken_out_again() {
     assert_eq!(numbers(&pears), [4, 3]);
     assert_eq!(lanes.depth(Lane::Normal), (3, 30));
     assert_eq!(drain(&mut lanes), [0, 1, 2]);
+}
+
+#[test]
+fn the_line_is_called_when_an_eighth_of_the_lane_is_free() {
+    let mut lanes = Lanes::new([LaneLimit { messages: 16, bytes: 1_000 }; 3]);
+    fill(&mut lanes, apples(0..16));
+    lanes.pop();
+    lanes.pop();
+    assert!(!lanes.calls_line(Lane::Normal), "nobody stands in line");
+    lanes.enter_line(Lane::Normal);
+    assert!(lanes.calls_line(Lane::Normal));
+    assert!(lanes.offer_first_in_line(head::<Apple>(Lane::Normal, 16)).is_ok());
+    assert!(!lanes.calls_line(Lane::Normal), "one place is too few to wake anybody");
 }

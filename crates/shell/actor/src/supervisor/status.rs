@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::actor::Lane;
 use crate::exit::ExitReason;
 use crate::letter::Correlation;
 use crate::mailbox::{Gauge, MailboxStatus};
@@ -190,13 +189,5 @@ impl Entry {
             mailbox,
             last_error: record.last_error.clone(),
         }
-    }
-}
-
-impl MailboxStatus {
-    /// Messages in all lanes.
-    #[must_use]
-    pub fn messages(&self) -> usize {
-        Lane::ALL.iter().map(|lane| self.lanes[lane.index()].messages).sum()
     }
 }

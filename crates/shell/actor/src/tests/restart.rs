@@ -1,6 +1,7 @@
 //! Crashes and what follows them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
@@ -13,8 +14,6 @@ fn restarting(event: &Event) -> Option<Duration> {
         _ => None,
     }
 }
-
-use std::time::Duration;
 
 fn escalated(event: &Event) -> Option<ExitReason> {
     match event {

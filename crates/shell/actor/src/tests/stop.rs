@@ -137,7 +137,7 @@ async fn the_supervisor_shuts_down_with_its_last_handle() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn a_handler_that_blocks_its_thread_is_fenced_off_and_replaced() {
     let spec = Spec::new("a").policy(|policy| {
-        policy.handler_limit = millis(0);
+        policy.handler_limit = millis(400);
         policy.kill_timeout = millis(1);
     });
     let mut solo = Solo::start(spec).await;
@@ -157,6 +157,5 @@ async fn a_handler_that_blocks_its_thread_is_fenced_off_and_replaced() {
         tokio::task::yield_now().await;
     }
     assert_eq!(solo.addr.ask(write("still there")).await, Ok(2), "the ghost has neither seed nor mailbox");
-    solo.supervisor.shutdown().await;
-    assert_eq!(solo.diary.lines(), ["a 1 up", "a 2 up", "successor", "let go", "still there", "a 2 down"]);
+    assert_eq!(solo.diary.lines(), ["a 1 up", "a 2 up", "successor", "let go", "still there"]);
 }
