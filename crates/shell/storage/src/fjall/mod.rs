@@ -115,6 +115,7 @@ impl FjallTables {
             .manual_journal_persist(true)
             .open()
             .map_err(|error| failed(path, error))?;
+        check_tables(&database, path, note.acknowledged())?;
         let keyspaces =
             Table::ALL.iter().map(|table| database.keyspace(table.name(), || options(*table, sizes)));
         let keyspaces = keyspaces.collect::<Result<Vec<_>, _>>().map_err(|error| failed(path, error))?;
@@ -214,6 +215,27 @@ impl View for FjallView<'_> {
             Err(error) => Err(failed(&self.tables.path, error)),
         }))
     }
+}
+
+/// A table that lost its files is dropped by the library, and would be made anew: only a database that never committed may lack one.
+fn check_tables(database: &Database, path: &Path, acknowledged: u64) -> Result<(), StoreError> {
+    let Some(missing) = Table::ALL.iter().find(|table| !database.keyspace_exists(table.name())) else {
+        return Ok(());
+    };
+    let name = Table::Meta.name();
+    let committed = database.keyspace_exists(name) && {
+        let keyspace =
+            database.keyspace(name, KeyspaceCreateOptions::default).map_err(|error| failed(path, error))?;
+        keyspace.contains_key(meta::COMMITS).map_err(|error| failed(path, error))?
+    };
+    if committed || acknowledged > 0 {
+        return Err(StoreError::corrupted(format!(
+            "{}: the table {} is gone",
+            path.display(),
+            missing.name()
+        )));
+    }
+    Ok(())
 }
 
 /// How a table is kept.

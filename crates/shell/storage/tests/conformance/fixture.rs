@@ -1,5 +1,7 @@
 //! Blocks to store. Nothing here is a valid chain: the store does not judge.
 
+use std::path::Path;
+
 use alys_chain::{
     AuthorityIndex, BlockId, Body, Certificate, Hash, Header, Height, Lineage, SetId, SetQuorum, Slot,
 };
@@ -10,6 +12,14 @@ pub const GENESIS: BlockId = BlockId([7; 32]);
 pub const OTHER_GENESIS: BlockId = BlockId([8; 32]);
 /// No limit that a test would reach.
 pub const AMPLE: Limit = Limit { count: 10_000, bytes: 1 << 30 };
+
+/// An empty directory; in memory where there is enough of it, since no test loses the power of this machine.
+pub fn scratch() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let roomy =
+        rustix::fs::statvfs(memory).is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) > 2 << 30);
+    if roomy { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
+}
 
 /// A block of the branch `branch`.
 #[derive(Clone)]

@@ -53,7 +53,7 @@ const STORIES: &[(&str, Story)] = &[
 pub fn all(open: Open<'_>) {
     for (name, story) in STORIES {
         eprintln!("story: {name}");
-        let directory = tempfile::tempdir().expect("a temporary directory");
+        let directory = fixture::scratch();
         story(open, directory.path());
     }
 }
