@@ -1,16 +1,16 @@
-//! Whose fault it was, and what the peer book is told.
+//! Whose fault it was.
 //!
-//! - **Decides**: the verdict on each failure: a peer's (provable), the moment's, ours, or nobody's.
-//! - **In**: how each lease ended, when.
-//! - **Out**: [`Observation`]s for the peer book. Sync itself never punishes.
-//! - **On failure**: when most peers fail within a short time, the cause is likelier on our side: nothing about
-//!   lateness is reported until somebody serves again. What is provable is reported always.
+//! - **Decides**: the verdict on each failure: a peer's (provable), the moment's, ours; and whether most peers failed at once, so
+//!   that the trouble is likelier on our side.
+//! - **In**: how each lease ended, when. **Out**: the suspicion. What is seen of a peer goes to the peer book as it is:
+//!   sync never punishes, and the book has its own rule for bad times.
+//! - **On failure**: while we suspect ourselves no target is given up, and people are told.
 
-use core::fmt;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
 use alys_chain::Moment;
+use alys_peers::{Observation, Offence};
 use alys_wire::PeerId;
 
 /// How far back failures count when we judge whether the trouble is ours. Not shorter: a timeout takes up to 10 s
@@ -18,33 +18,6 @@ use alys_wire::PeerId;
 const SUSPICION_WINDOW: Duration = Duration::from_secs(15);
 /// Fewer failing peers than this are never a pattern.
 const SUSPICION_MIN_PEERS: usize = 3;
-
-/// What a peer did wrong, provable from the bytes that it served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Offence {
-    /// Bytes that the wire format forbids.
-    Malformed,
-    /// Something that was not asked for.
-    Unrequested,
-    /// Headers of which one does not name the one before as its parent, or breaks a rule of the chain.
-    BadHeader,
-    /// A header whose certificate is not a quorum's approval of it.
-    BadCertificate,
-    /// A body that its header does not commit to, or whose content breaks a rule of the chain.
-    BadBody,
-}
-
-impl fmt::Display for Offence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Malformed => "malformed bytes",
-            Self::Unrequested => "an answer that nobody asked for",
-            Self::BadHeader => "an invalid header",
-            Self::BadCertificate => "an invalid certificate",
-            Self::BadBody => "a body that does not belong to its header",
-        })
-    }
-}
 
 /// Why something failed, by type: who pays for it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,41 +33,6 @@ pub enum Fault {
     Ours(String),
 }
 
-/// What the peer book learns from one lease.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Observation {
-    /// Bytes came, and in time.
-    Served {
-        /// How many bytes.
-        bytes: u64,
-        /// From the request to the first byte.
-        first_byte: Duration,
-        /// From the first byte to the last one.
-        transfer: Duration,
-    },
-    /// The answer was shorter than what was asked. It means nothing about the chain.
-    Short,
-    /// The peer asked us to come later. No penalty.
-    Refused {
-        /// In how long.
-        retry_after: Duration,
-    },
-    /// Too late, or nothing for too long.
-    TimedOut,
-    /// The transport broke.
-    Unreachable,
-    /// Provably wrong bytes.
-    Offence(Offence),
-}
-
-impl Observation {
-    /// Whether it says that the peer did not deliver, without proving anything.
-    #[must_use]
-    pub const fn is_failure(self) -> bool {
-        matches!(self, Self::Short | Self::TimedOut | Self::Unreachable)
-    }
-}
-
 /// The memory of who failed lately.
 #[derive(Clone, Debug, Default)]
 pub struct Blame {
@@ -103,27 +41,16 @@ pub struct Blame {
 }
 
 impl Blame {
-    /// Notes what happened with `peer`, of `connected` peers. Returns what may be reported to the peer book; `None`
-    /// while the failures are likelier ours.
-    pub fn judge(
-        &mut self,
-        now: Moment,
-        peer: PeerId,
-        what: Observation,
-        connected: usize,
-    ) -> Option<Observation> {
+    /// Notes what happened with `peer`, of `connected` peers. One that serves ends the suspicion: not everything fails.
+    pub fn note(&mut self, now: Moment, peer: PeerId, what: Observation, connected: usize) {
         match what {
-            Observation::Served { .. } => {
-                self.failed.clear();
-                self.suspect_ourselves = false;
-            }
+            Observation::Served { .. } => self.failed.clear(),
             Observation::TimedOut | Observation::Unreachable => {
                 self.failed.insert(peer, now);
             }
             _ => {}
         }
         self.refresh(now, connected);
-        (!(self.suspect_ourselves && what.is_failure())).then_some(what)
     }
 
     /// Judges anew, as time passes.
@@ -156,74 +83,53 @@ mod tests {
         Observation::Served { bytes: 1, first_byte: Duration::ZERO, transfer: Duration::ZERO };
 
     #[test]
-    fn one_late_peer_among_many_is_reported() {
+    fn one_late_peer_among_many_is_no_pattern() {
         let mut blame = Blame::default();
-        assert_eq!(blame.judge(at(0), peer(1), Observation::TimedOut, 4), Some(Observation::TimedOut));
-        assert_eq!(blame.judge(at(1), peer(1), Observation::TimedOut, 4), Some(Observation::TimedOut));
+        blame.note(at(0), peer(1), Observation::TimedOut, 4);
+        blame.note(at(1), peer(1), Observation::TimedOut, 4);
         assert!(!blame.suspects_ourselves());
     }
 
     #[test]
     fn when_most_peers_fail_at_once_we_suspect_ourselves_until_somebody_serves() {
         let mut blame = Blame::default();
-        for n in 1..=2 {
-            assert!(blame.judge(at(0), peer(n), Observation::Unreachable, 5).is_some());
-        }
-        assert_eq!(blame.judge(at(1), peer(3), Observation::TimedOut, 5), None, "three of five");
-        assert_eq!(blame.judge(at(1), peer(4), Observation::Short, 5), None);
-        assert_eq!(blame.judge(at(2), peer(4), SERVED, 5), Some(SERVED));
+        blame.note(at(0), peer(1), Observation::Unreachable, 5);
+        blame.note(at(0), peer(2), Observation::Unreachable, 5);
+        assert!(!blame.suspects_ourselves(), "two of five");
+        blame.note(at(1), peer(3), Observation::TimedOut, 5);
+        assert!(blame.suspects_ourselves(), "three of five");
+        blame.note(at(1), peer(4), Observation::Late, 5);
+        assert!(blame.suspects_ourselves());
+        blame.note(at(2), peer(4), SERVED, 5);
         assert!(!blame.suspects_ourselves());
-        assert!(blame.judge(at(3), peer(3), Observation::TimedOut, 5).is_some());
-    }
-
-    #[test]
-    fn half_of_the_peers_is_not_most_of_them() {
-        let mut blame = Blame::default();
-        for n in 1..=3 {
-            assert!(blame.judge(at(0), peer(n), Observation::TimedOut, 6).is_some());
-        }
+        blame.note(at(3), peer(3), Observation::TimedOut, 5);
         assert!(!blame.suspects_ourselves());
     }
 
     #[test]
-    fn two_peers_are_no_pattern() {
-        let mut blame = Blame::default();
-        assert!(blame.judge(at(0), peer(1), Observation::TimedOut, 2).is_some());
-        assert!(blame.judge(at(0), peer(2), Observation::TimedOut, 2).is_some());
+    fn half_of_the_peers_is_not_most_of_them_and_two_are_too_few() {
+        let mut half = Blame::default();
+        (1..=3).for_each(|n| half.note(at(0), peer(n), Observation::TimedOut, 6));
+        assert!(!half.suspects_ourselves());
+        let mut two = Blame::default();
+        (1..=2).for_each(|n| two.note(at(0), peer(n), Observation::TimedOut, 2));
+        assert!(!two.suspects_ourselves());
     }
 
     #[test]
     fn suspicion_ends_with_time() {
         let mut blame = Blame::default();
-        for n in 1..=3 {
-            blame.judge(at(0), peer(n), Observation::TimedOut, 3);
-        }
+        (1..=3).for_each(|n| blame.note(at(0), peer(n), Observation::TimedOut, 3));
+        blame.refresh(at(14), 3);
         assert!(blame.suspects_ourselves());
         blame.refresh(at(15), 3);
         assert!(!blame.suspects_ourselves());
     }
 
     #[test]
-    fn what_is_provable_or_polite_is_always_reported() {
-        let mut blame = Blame::default();
-        for n in 1..=3 {
-            blame.judge(at(0), peer(n), Observation::TimedOut, 3);
-        }
-        let offence = Observation::Offence(Offence::BadBody);
-        assert_eq!(blame.judge(at(0), peer(1), offence, 3), Some(offence));
-        let refused = Observation::Refused { retry_after: Duration::from_secs(1) };
-        assert_eq!(blame.judge(at(0), peer(1), refused, 3), Some(refused));
-    }
-
-    #[test]
     fn a_fault_says_what_happened() {
-        assert_eq!(
-            Fault::Peer(Offence::BadBody).to_string(),
-            "the peer served a body that does not belong to its header"
-        );
-        for offence in [Offence::Malformed, Offence::Unrequested, Offence::BadHeader, Offence::BadCertificate]
-        {
-            assert!(!offence.to_string().is_empty());
-        }
+        let text = Fault::Peer(Offence::BadBody).to_string();
+        assert_eq!(text, "the peer served a body that does not belong to its header");
+        assert_eq!(Fault::Moment("executor offline".to_owned()).to_string(), "executor offline");
     }
 }

@@ -8,9 +8,10 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use alys_chain::{AuthorityIndex, BlockId, CertifiedHeader, Height, Moment, Slot};
+use alys_peers::Observation;
 use alys_wire::PeerId;
 
-use crate::blame::{Fault, Observation};
+use crate::blame::Fault;
 use crate::gate::Federation;
 use crate::mode::Mode;
 use crate::status::WaitingFor;

@@ -31,7 +31,8 @@ pub mod status;
 mod target;
 pub mod tip;
 
-pub use blame::{Fault, Observation, Offence};
+pub use alys_peers::{Observation, Offence};
+pub use blame::Fault;
 pub use event::{
     Action, ArrivedBody, BatchId, Event, HeaderVerdict, ImportFailure, LeaseEnd, LeaseId, Report, Start,
 };

@@ -8,6 +8,8 @@
 
 use core::time::Duration;
 
+use alys_wire::limits;
+
 /// Assumed of a connection that was never measured: a plain home link. Optimistic enough that a new peer is tried
 /// with several blocks, small enough that a slow one answers within its deadline.
 const FIRST_BANDWIDTH: u64 = 1_000_000;
@@ -19,7 +21,7 @@ const LEAST_BANDWIDTH: u64 = 10_000;
 /// the loss of one request felt.
 const CHUNK_TIME: Duration = Duration::from_millis(350);
 /// The greatest chunk in bytes: what a server ends its answer at.
-pub const MAX_CHUNK_BYTES: u64 = 16 << 20;
+pub const MAX_CHUNK_BYTES: u64 = limits::MAX_BODIES_ANSWER_BYTES as u64;
 /// No transfer is measured as shorter than this: below it, the answer came in one piece, and its timing is the buffer's.
 const LEAST_TRANSFER: Duration = Duration::from_millis(20);
 /// An answer of fewer bytes in less time says nothing against a peer: it was asked for little.

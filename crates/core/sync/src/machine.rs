@@ -211,3 +211,6 @@ impl SyncMachine {
         id
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,8 @@ use crate::tip::BlockRef;
 const FIRST_REST: Duration = Duration::from_secs(1);
 /// The longest rest: a peer that recovered is tried again within a minute.
 const LONGEST_REST: Duration = Duration::from_secs(60);
+/// The longest rest that a peer may ask for.
+const LONGEST_RETRY: Duration = alys_wire::limits::MAX_RETRY_AFTER;
 /// The shortest rest that a peer may ask for: less would be a busy loop.
 const SHORTEST_RETRY: Duration = Duration::from_millis(100);
 
@@ -81,7 +83,7 @@ impl Peer {
 
     /// It asked us to come later.
     pub fn defer(&mut self, now: Moment, retry_after: Duration) {
-        let rest = retry_after.clamp(SHORTEST_RETRY, LONGEST_REST);
+        let rest = retry_after.clamp(SHORTEST_RETRY, LONGEST_RETRY);
         self.rests_until = self.rests_until.max(now.after(rest));
     }
 }

@@ -3,13 +3,12 @@
 use core::num::NonZeroU32;
 
 use alys_chain::HeightRange;
-use alys_wire::PeerId;
+use alys_wire::{PeerId, limits};
 
 use crate::link::Link;
 
-/// How many headers one request asks for: some 150 KB of answer and 15 ms of verification. It is the smallest unit that is
-/// asked again; at 100 ms of round trip one request in flight still brings 5,000 headers a second.
-pub const HEADERS_PER_REQUEST: u32 = 512;
+/// How many headers one request asks for: as many as the wire allows.
+pub const HEADERS_PER_REQUEST: u32 = limits::MAX_HEADERS_PER_REQUEST;
 /// What a header with its certificate costs on the wire, about.
 pub const HEADER_BYTES: u64 = 300;
 /// How many peers are asked for headers at once. Headers are a hundredth of the bytes: two or three peers keep ahead of
@@ -17,12 +16,12 @@ pub const HEADER_BYTES: u64 = 300;
 pub const HEADER_LEASES: usize = 3;
 /// How far the skeleton runs ahead of what is durable: some seconds of the fastest import, 3 MB of headers.
 pub const SKELETON_AHEAD: u64 = 8192;
-/// How many bodies one request names: 32 KB of ids. Small blocks are limited by this, large ones by the chunk's bytes.
-pub const BODIES_PER_REQUEST: u64 = 1024;
+/// How many bodies one request names: as many as the wire allows. Small blocks are limited by this, large ones by the chunk's bytes.
+pub const BODIES_PER_REQUEST: u64 = limits::MAX_BODIES_PER_REQUEST as u64;
 /// Requests for bodies in flight with one peer: the second one hides the round trip. More would only queue there.
 pub const BODY_LEASES_PER_PEER: usize = 2;
 /// The greatest body: what the head of the line may cost. The chain's limit.
-pub const MAX_BODY_BYTES: u64 = 2 << 20;
+pub const MAX_BODY_BYTES: u64 = limits::MAX_BODY_BYTES as u64;
 
 /// A peer that could be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -98,7 +98,7 @@ pub struct SyncStatus {
     pub budget_total: u64,
     /// What it waits for.
     pub waiting_for: WaitingFor,
-    /// Most peers failed at once: no lateness is reported to the peer book.
+    /// Most peers failed at once: the trouble is likelier ours, and no target is given up.
     pub suspects_ourselves: bool,
 }
 

@@ -70,7 +70,7 @@ fn nine_of_ten_withhold_and_soon_get_no_more_work() {
     let held_back = world.peers_of(Kind::Withholding);
     for peer in held_back {
         let shorts =
-            world.observed.iter().filter(|(p, what)| *p == peer && *what == Observation::Short).count();
+            world.observed.iter().filter(|(p, what)| *p == peer && *what == Observation::Late).count();
         assert!(shorts <= 4, "asked {shorts} times");
     }
 }

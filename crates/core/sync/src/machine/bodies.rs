@@ -1,9 +1,10 @@
 //! Bodies arrive and are verified.
 
 use alys_chain::{BlockId, Height, Moment};
+use alys_peers::{Observation, Offence};
 
 use super::SyncMachine;
-use crate::blame::{Fault, Observation, Offence};
+use crate::blame::Fault;
 use crate::bodies::{Held, OVERHEAD_BYTES};
 use crate::event::{Action, ArrivedBody, BatchId, LeaseId};
 use crate::lease::Work;

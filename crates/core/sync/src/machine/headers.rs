@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use alys_chain::{CertifiedHeader, Height, HeightRange, Moment};
+use alys_peers::{Observation, Offence};
 use alys_wire::PeerId;
 
 use super::{Checking, SteppedBack, SyncMachine};
-use crate::blame::{Fault, Observation, Offence};
+use crate::blame::Fault;
 use crate::event::{Action, HeaderVerdict, LeaseId, Report};
 use crate::lease::{Lease, Work};
 use crate::skeleton::Joint;
@@ -45,7 +46,7 @@ impl SyncMachine {
         if end >= peer_ends.map_or(asked.end, |ends| asked.end.min(ends)) {
             self.peer_delivered(now, lease);
         } else {
-            self.fail_peer(now, lease.peer, Observation::Short);
+            self.fail_peer(now, lease.peer, Observation::Late);
         }
     }
 

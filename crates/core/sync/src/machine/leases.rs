@@ -1,10 +1,11 @@
 //! How leases end. There is one way out for all of them, so that bytes and ranges always come back.
 
 use alys_chain::Moment;
+use alys_peers::Observation;
 use alys_wire::PeerId;
 
 use super::SyncMachine;
-use crate::blame::{Fault, Observation};
+use crate::blame::Fault;
 use crate::event::{Action, LeaseEnd, LeaseId};
 use crate::lease::{Lease, Work};
 use crate::scheduler::MAX_BODY_BYTES;
@@ -84,7 +85,7 @@ impl SyncMachine {
         if complete {
             self.peer_delivered(now, lease);
         } else {
-            self.fail_peer(now, lease.peer, Observation::Short);
+            self.fail_peer(now, lease.peer, Observation::Late);
         }
     }
 

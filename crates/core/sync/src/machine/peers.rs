@@ -1,10 +1,10 @@
 //! Peers come, prove their heads, and go.
 
 use alys_chain::{AuthorityIndex, CertifiedHeader, Height, Moment};
+use alys_peers::Observation;
 use alys_wire::PeerId;
 
 use super::SyncMachine;
-use crate::blame::Observation;
 use crate::event::{Action, Report};
 use crate::gate::Federation;
 use crate::lease::{Lease, Work};
@@ -132,14 +132,12 @@ impl SyncMachine {
         self.act(Action::RequestStatus { lease, peer, deadline });
     }
 
-    /// Passes on what was seen, unless the trouble is likelier ours.
+    /// Tells the peer book what was seen.
     pub(super) fn observe(&mut self, now: Moment, peer: PeerId, what: Observation) {
         let before = self.blame.suspects_ourselves();
-        let verdict = self.blame.judge(now, peer, what, self.peers.len());
+        self.blame.note(now, peer, what, self.peers.len());
         self.tell_suspicion(before);
-        if let Some(what) = verdict {
-            self.act(Action::Observe { peer, what });
-        }
+        self.act(Action::Observe { peer, what });
     }
 
     pub(super) fn tell_suspicion(&mut self, before: bool) {
