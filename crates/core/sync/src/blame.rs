@@ -13,9 +13,9 @@ use alys_chain::Moment;
 use alys_peers::{Observation, Offence};
 use alys_wire::PeerId;
 
-/// How far back failures count when we judge whether the trouble is ours. Not shorter: a timeout takes up to 10 s
-/// to show. Not longer: an outage that is over should not excuse a peer for long.
-const SUSPICION_WINDOW: Duration = Duration::from_secs(15);
+/// How far back failures count when we judge whether the trouble is ours. Not shorter: a peer that failed often rests for a minute,
+/// and takes up to 10 s to fail again. Not longer: an outage that is over should excuse nobody.
+const SUSPICION_WINDOW: Duration = Duration::from_secs(75);
 /// Fewer failing peers than this are never a pattern.
 const SUSPICION_MIN_PEERS: usize = 3;
 
@@ -41,10 +41,16 @@ pub struct Blame {
 }
 
 impl Blame {
-    /// Notes what happened with `peer`, of `connected` peers. One that serves ends the suspicion: not everything fails.
+    /// Some answer came, were it a status: our side works, whoever else fails.
+    pub fn our_side_works(&mut self) {
+        self.failed.clear();
+        self.suspect_ourselves = false;
+    }
+
+    /// Notes what happened with `peer`, of `connected` peers.
     pub fn note(&mut self, now: Moment, peer: PeerId, what: Observation, connected: usize) {
         match what {
-            Observation::Served { .. } => self.failed.clear(),
+            Observation::Served { .. } => self.our_side_works(),
             Observation::TimedOut | Observation::Unreachable => {
                 self.failed.insert(peer, now);
             }
@@ -120,9 +126,9 @@ mod tests {
     fn suspicion_ends_with_time() {
         let mut blame = Blame::default();
         (1..=3).for_each(|n| blame.note(at(0), peer(n), Observation::TimedOut, 3));
-        blame.refresh(at(14), 3);
+        blame.refresh(at(74), 3);
         assert!(blame.suspects_ourselves());
-        blame.refresh(at(15), 3);
+        blame.refresh(at(75), 3);
         assert!(!blame.suspects_ourselves());
     }
 
