@@ -4,13 +4,14 @@
 //! - **Durable** means that fdatasync of the journal has returned. Then the number of the commit is noted beside the database (see `note`),
 //!   so that the next start knows what must be there.
 //! - **At the start** the journal is checked batch by batch (see `journal`): what a loss of power tore off is cut away, damage in what was
-//!   acknowledged is an error.
+//!   acknowledged is an error. So are the lists of tables (see `manifest`). The tables themselves carry checksums that every read checks.
 //! - **On failure** of a write or a sync: the error, then [`StoreError::Poisoned`] for every commit until the store is opened again. What the
 //!   kernel kept of a failed sync is unknown, so no later sync is believed. Reading goes on.
 //!
 //! Values are copied in and out, so that neither a cached row nor a network buffer pins the memory of the other.
 
 mod journal;
+mod manifest;
 mod note;
 
 use std::io;
@@ -105,6 +106,7 @@ impl FjallTables {
         check_room(path, sizes.reserve)?;
         let lock = journal::lock(path)?;
         let note = Note::open(path)?;
+        manifest::check(path, note.acknowledged())?;
         journal::check(path, note.acknowledged())?;
         drop(lock);
         let database = Database::builder(path)
