@@ -20,7 +20,7 @@ pub(crate) const BANS_FORGOTTEN: Duration = MAX_BAN;
 /// So many banned peers of one neighbourhood ban it. One may be bad luck, two a coincidence behind one provider.
 const PREFIX_BAN: usize = 3;
 /// Bans kept. When they are more, those that end first are lifted; an attacker pays an identity and two proven offences for each.
-const MAX_BANS: usize = 4_096;
+pub(crate) const MAX_BANS: usize = 4_096;
 
 /// Why a peer is banned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

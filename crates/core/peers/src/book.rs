@@ -1,7 +1,8 @@
 //! Everybody we know of, bounded.
 //!
 //! Peers come into it by word of mouth, so an attacker can fill it. It therefore gives way in this order: peers that were never
-//! connected, then those not seen for longest; never one that is connected, protected or banned.
+//! connected, then those not seen for longest, those that offended last of all; never one that is connected, dialled or named
+//! by the operator. Bans are kept elsewhere.
 
 use std::collections::BTreeMap;
 
@@ -137,31 +138,34 @@ impl Book {
         self.iter().filter(|(_, entry)| entry.connection.is_some())
     }
 
-    /// The entry of a peer that has to have one: it is connected, or the operator or a saved book named it. Another one gives way.
-    pub fn insert(&mut self, peer: PeerId, keep: impl Fn(PeerId) -> bool) -> &mut Entry {
-        if !self.entries.contains_key(&peer) && self.entries.len() >= self.limit {
-            self.evict(true, keep);
+    /// The entry of a peer that has to have one: it is connected, or the operator or a saved book named it. Others give way.
+    pub fn insert(&mut self, peer: PeerId) -> &mut Entry {
+        if !self.entries.contains_key(&peer) {
+            while self.entries.len() >= self.limit && self.evict(true) {}
         }
         self.entries.entry(peer).or_default()
     }
 
     /// The entry of a peer that we only heard of; `None` if there is no room. Hearsay pushes out nothing but hearsay.
-    pub fn hear_of(&mut self, peer: PeerId, keep: impl Fn(PeerId) -> bool) -> Option<&mut Entry> {
-        if !self.entries.contains_key(&peer) && self.entries.len() >= self.limit && !self.evict(false, keep) {
+    pub fn hear_of(&mut self, peer: PeerId) -> Option<&mut Entry> {
+        if !self.entries.contains_key(&peer) && self.entries.len() >= self.limit && !self.evict(false) {
             return None;
         }
         Some(self.entries.entry(peer).or_default())
     }
 
     /// Removes the peer that is missed least; one that was connected once only if `seen_too`.
-    fn evict(&mut self, seen_too: bool, keep: impl Fn(PeerId) -> bool) -> bool {
+    fn evict(&mut self, seen_too: bool) -> bool {
         let victim = self
             .iter()
             .filter(|(_, entry)| {
                 entry.connection.is_none() && !entry.is_named() && !entry.dialing.is_running()
             })
-            .filter(|(peer, entry)| (seen_too || entry.last_seen.is_none()) && !keep(*peer))
-            .min_by_key(|(peer, entry)| (entry.last_seen, u32::MAX - entry.dialing.failures(), *peer))
+            .filter(|(_, entry)| seen_too || entry.last_seen.is_none())
+            .min_by_key(|(peer, entry)| {
+                let offended = !entry.misbehaviour.is_clean();
+                (offended, entry.last_seen, u32::MAX - entry.dialing.failures(), *peer)
+            })
             .map(|(peer, _)| peer);
         victim.is_some_and(|peer| self.entries.remove(&peer).is_some())
     }
@@ -177,10 +181,6 @@ mod tests {
 
     fn address(text: &str) -> Address {
         Address(text.to_owned())
-    }
-
-    fn nobody(_: PeerId) -> bool {
-        false
     }
 
     #[test]
@@ -207,34 +207,50 @@ mod tests {
     #[test]
     fn hearsay_pushes_out_nothing_but_hearsay() {
         let mut book = Book::new(3);
-        book.insert(peer(1), nobody).last_seen = Some(UnixMillis(5));
-        book.insert(peer(2), nobody).last_seen = Some(UnixMillis(9));
-        assert!(book.hear_of(peer(3), nobody).is_some());
-        assert!(book.hear_of(peer(4), nobody).is_some());
+        book.insert(peer(1)).last_seen = Some(UnixMillis(5));
+        book.insert(peer(2)).last_seen = Some(UnixMillis(9));
+        assert!(book.hear_of(peer(3)).is_some());
+        assert!(book.hear_of(peer(4)).is_some());
         assert!(book.get(peer(3)).is_none(), "the earlier hearsay gave way");
         book.get_mut(peer(4)).unwrap().last_seen = Some(UnixMillis(1));
-        assert!(book.hear_of(peer(5), nobody).is_none(), "no room");
+        assert!(book.hear_of(peer(5)).is_none(), "no room");
     }
 
     #[test]
     fn whoever_connects_finds_room_and_the_longest_unseen_gives_way() {
         let mut book = Book::new(2);
-        book.insert(peer(1), nobody).last_seen = Some(UnixMillis(5));
-        book.insert(peer(2), nobody).last_seen = Some(UnixMillis(4));
-        book.insert(peer(3), nobody);
+        book.insert(peer(1)).last_seen = Some(UnixMillis(5));
+        book.insert(peer(2)).last_seen = Some(UnixMillis(4));
+        book.insert(peer(3));
         assert_eq!(book.iter().map(|(peer, _)| peer).collect::<Vec<_>>(), [peer(1), peer(3)]);
     }
 
     #[test]
     fn nobody_that_matters_gives_way() {
         let mut book = Book::new(4);
-        book.insert(peer(1), nobody).trusted = true;
-        book.insert(peer(2), nobody).authority = Some(AuthorityIndex(0));
-        book.insert(peer(3), nobody).connection =
+        book.insert(peer(1)).trusted = true;
+        book.insert(peer(2)).authority = Some(AuthorityIndex(0));
+        book.insert(peer(3)).connection =
             Some(Connection { prefix: None, direction: Direction::Inbound, since: Moment::START });
-        book.insert(peer(4), nobody);
-        let banned = |who| who == peer(4);
-        assert!(book.hear_of(peer(5), banned).is_none());
-        assert_eq!(book.len(), 4);
+        book.insert(peer(4)).bootnode = true;
+        assert!(book.hear_of(peer(5)).is_none());
+        book.insert(peer(6));
+        assert_eq!(book.len(), 5, "whoever connects has a place even so");
+        book.get_mut(peer(3)).unwrap().connection = None;
+        book.insert(peer(7));
+        assert_eq!(
+            book.iter().map(|(peer, _)| peer).collect::<Vec<_>>(),
+            [1, 2, 4, 7].map(peer),
+            "and the rest shrinks again"
+        );
+    }
+
+    #[test]
+    fn an_offender_is_remembered_longest() {
+        let mut book = Book::new(2);
+        book.insert(peer(1)).misbehaviour.add(Moment::START, crate::Offence::Malformed);
+        book.insert(peer(2)).last_seen = Some(UnixMillis(9));
+        book.insert(peer(3)).last_seen = Some(UnixMillis(10));
+        assert!(book.get(peer(1)).is_some() && book.get(peer(2)).is_none());
     }
 }

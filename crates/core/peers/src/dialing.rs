@@ -123,8 +123,12 @@ pub(crate) fn choose(
     // Those that worked before come first, then by lot: what an attacker whispers to us last must not be what we dial next.
     ordinary.sort_by_key(|(peer, entry)| (entry.dialing.failures(), entry.last_seen.is_none(), lots[peer]));
     for (peer, entry) in ordinary {
-        let crowd = taken.entry(quota_key(entry)).or_default();
-        if wanted > 0 && (*crowd < OUTBOUND_PER_PREFIX || quota_key(entry).is_none()) {
+        if wanted == 0 {
+            break;
+        }
+        let place = quota_key(entry);
+        let crowd = taken.entry(place).or_default();
+        if *crowd < OUTBOUND_PER_PREFIX || place.is_none() {
             *crowd += 1;
             wanted -= 1;
             chosen.push(peer);
@@ -172,7 +176,7 @@ mod tests {
     fn book(hosts: &[&str]) -> Book {
         let mut book = Book::new(100);
         for (n, host) in (1..).zip(hosts) {
-            let entry = book.insert(peer(n), |_| false);
+            let entry = book.insert(peer(n));
             entry.addresses = vec![Address(format!("/ip4/{host}/tcp/1"))];
         }
         book

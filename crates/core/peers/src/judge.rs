@@ -71,8 +71,8 @@ impl PeerMachine {
         // Only an address that it was seen at: what it says of itself could put the blame on a neighbour.
         let prefix = entry.connection.as_ref().and_then(|connection| connection.prefix);
         self.bans.punish(now, peer, prefix, offence);
+        self.bans_changed = true;
         out.push(Action::Ban { peer });
-        self.save(now, out);
     }
 
     fn pause(&mut self, peer: PeerId, until: Moment) {

@@ -1,6 +1,7 @@
 //! The machine: one door, one method an event. Judging is in [`crate::judge`], what can be asked of it in [`crate::view`].
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 
 use alys_chain::{AuthorityIndex, Moment, UnixMillis};
 use alys_wire::{Address, PeerId};
@@ -14,8 +15,10 @@ use crate::event::{Action, Direction, DisconnectReason, Event};
 use crate::settings::Settings;
 use crate::suspicion::Suspicion;
 
-/// How often the book is saved while it changes. A crash loses no more than this of what was learnt; bans are saved at once.
+/// How often the book is saved while it changes. A crash loses no more than this of what was learnt.
 const SAVE_INTERVAL: Duration = Duration::from_secs(60);
+/// How often it is saved while peers are banned. Not at once: an attacker with many identities must not make us write megabytes for each.
+const BAN_SAVE_INTERVAL: Duration = Duration::from_secs(5);
 /// After so many failed dials only the first address is kept (the one that worked last, if any did): hearsay must not crowd out the truth.
 const DOUBTFUL_AFTER: u32 = 3;
 /// A peer of another network is not dialled again for so long.
@@ -33,6 +36,7 @@ pub struct PeerMachine {
     unnamed: Vec<(Address, Dialing)>,
     rng: ChaCha8Rng,
     pub(crate) changed: bool,
+    pub(crate) bans_changed: bool,
     saved_at: Moment,
 }
 
@@ -48,6 +52,7 @@ impl PeerMachine {
             unnamed: Vec::new(),
             rng: ChaCha8Rng::seed_from_u64(settings.seed),
             changed: false,
+            bans_changed: false,
             saved_at: Moment::START,
             settings,
         };
@@ -73,7 +78,7 @@ impl PeerMachine {
             Event::ClaimVerified { peer, authority } => self.on_claim(peer, authority, &mut out),
             Event::FederationChanged => self.on_federation_changed(&mut out),
             Event::Ban { peer, period } => self.on_ban(now, peer, period, &mut out),
-            Event::Unban { peer } => self.on_unban(now, peer, &mut out),
+            Event::Unban { peer } => self.on_unban(peer, &mut out),
             Event::Trust { peer, on, addresses } => self.on_trust(peer, on, &addresses, &mut out),
         }
         out
@@ -89,7 +94,7 @@ impl PeerMachine {
         match address.peer() {
             Some(peer) if peer == self.settings.local => {}
             Some(peer) => {
-                let entry = self.book.insert(peer, |_| false);
+                let entry = self.book.insert(peer);
                 entry.bootnode = true;
                 entry.learn(&[address]);
             }
@@ -108,9 +113,7 @@ impl PeerMachine {
         self.review_connections(now);
         self.dial(now, out);
         self.dial_unnamed(now, out);
-        if self.changed && now.since(self.saved_at) >= SAVE_INTERVAL {
-            self.save(now, out);
-        }
+        self.save(now, out);
     }
 
     /// Counts what has stood long enough as a success, and dials without a result as failed.
@@ -133,8 +136,8 @@ impl PeerMachine {
     fn dial(&mut self, now: Moment, out: &mut Vec<Action>) {
         let refused_prefixes = self.bans.refused_prefixes();
         let refused = |peer: PeerId, entry: &Entry| {
-            let crowd_is_bad = entry.prefix().is_some_and(|prefix| refused_prefixes.contains(&prefix));
-            self.bans.of(peer).is_some() || crowd_is_bad && is_stranger(entry)
+            let from_bad_place = || entry.prefix().is_some_and(|prefix| refused_prefixes.contains(&prefix));
+            self.bans.of(peer).is_some() || is_stranger(entry) && from_bad_place()
         };
         for peer in dialing::choose(&self.book, now, self.settings.outbound, refused, &mut self.rng) {
             if let Some(entry) = self.book.get_mut(peer) {
@@ -173,8 +176,7 @@ impl PeerMachine {
             return Some(Action::Disconnect { peer });
         }
         let seen = self.wall(now);
-        let bans = &self.bans;
-        let entry = self.book.insert(peer, |other| bans.of(other).is_some());
+        let entry = self.book.insert(peer);
         entry.connection = Some(Connection { prefix: address.prefix(), direction, since: now });
         entry.last_seen = Some(seen);
         entry.dialing.succeeded();
@@ -196,12 +198,16 @@ impl PeerMachine {
         if ordinary().count() <= self.settings.max_peers {
             return None;
         }
-        let crowd = |entry: &Entry| ordinary().filter(|(_, other)| other.prefix() == entry.prefix()).count();
-        let victim = ordinary()
-            .filter_map(|(peer, entry)| entry.connection.as_ref().map(|connection| (peer, entry, connection)))
-            .filter(|(.., connection)| connection.direction == Direction::Inbound)
-            .max_by_key(|(peer, entry, connection)| (crowd(entry), connection.since, *peer));
-        victim.map(|(peer, ..)| Action::Disconnect { peer })
+        let mut crowds = BTreeMap::new();
+        for (_, entry) in ordinary() {
+            *crowds.entry(entry.prefix()).or_insert(0) += 1;
+        }
+        let inbound = ordinary().filter_map(|(peer, entry)| {
+            let connection =
+                entry.connection.as_ref().filter(|connection| connection.direction == Direction::Inbound)?;
+            Some((crowds.get(&entry.prefix()).copied(), connection.since, peer))
+        });
+        inbound.max().map(|(.., peer)| Action::Disconnect { peer })
     }
 
     fn on_disconnected(&mut self, now: Moment, peer: PeerId, reason: DisconnectReason) {
@@ -245,8 +251,7 @@ impl PeerMachine {
         if peer == self.settings.local || !dialable {
             return;
         }
-        let bans = &self.bans;
-        if let Some(entry) = self.book.hear_of(peer, |other| bans.of(other).is_some()) {
+        if let Some(entry) = self.book.hear_of(peer) {
             self.changed |= entry.learn(addresses);
         }
     }
@@ -268,18 +273,18 @@ impl PeerMachine {
 
     fn on_ban(&mut self, now: Moment, peer: PeerId, period: Duration, out: &mut Vec<Action>) {
         self.bans.order(now, peer, period.min(MAX_BAN));
+        self.bans_changed = true;
         out.push(Action::Ban { peer });
-        self.save(now, out);
     }
 
-    fn on_unban(&mut self, now: Moment, peer: PeerId, out: &mut Vec<Action>) {
+    fn on_unban(&mut self, peer: PeerId, out: &mut Vec<Action>) {
         if let Some(entry) = self.book.get_mut(peer) {
             entry.misbehaviour = Default::default();
         }
         if self.bans.lift(peer) {
             out.push(Action::Unban { peer });
         }
-        self.save(now, out);
+        self.bans_changed = true;
     }
 
     fn on_trust(&mut self, peer: PeerId, on: bool, addresses: &[Address], out: &mut Vec<Action>) {
@@ -287,8 +292,7 @@ impl PeerMachine {
         if peer == self.settings.local || !on && known != Some(Class::Trusted) {
             return;
         }
-        let bans = &self.bans;
-        let entry = self.book.insert(peer, |other| bans.of(other).is_some());
+        let entry = self.book.insert(peer);
         entry.trusted = on;
         entry.learn(addresses);
         if on && self.bans.lift(peer) {
@@ -296,9 +300,13 @@ impl PeerMachine {
         }
     }
 
-    pub(crate) fn save(&mut self, now: Moment, out: &mut Vec<Action>) {
-        self.changed = false;
-        self.saved_at = now;
+    /// Saves what changed, if it is time to.
+    fn save(&mut self, now: Moment, out: &mut Vec<Action>) {
+        let interval = if self.bans_changed { BAN_SAVE_INTERVAL } else { SAVE_INTERVAL };
+        if !(self.changed || self.bans_changed) || now.since(self.saved_at) < interval {
+            return;
+        }
+        (self.changed, self.bans_changed, self.saved_at) = (false, false, now);
         out.push(Action::Save(self.snapshot(now)));
     }
 }

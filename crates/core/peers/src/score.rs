@@ -150,6 +150,11 @@ impl Misbehaviour {
         halved - u32::try_from(fading).unwrap_or(halved)
     }
 
+    /// Whether nothing was ever counted.
+    pub const fn is_clean(&self) -> bool {
+        self.offences == 0
+    }
+
     /// The offences that are not forgotten yet.
     pub fn offences(&self, now: Moment) -> u8 {
         if now.since(self.at) >= OFFENCES_FORGOTTEN { 0 } else { self.offences }

@@ -3,6 +3,7 @@
 //! Not saved: what is true only while the process runs (connections, dials, claims of federation) and what the operator sets anew at each
 //! start (trust, bootnodes).
 
+use core::cmp::Reverse;
 use core::time::Duration;
 
 use alys_chain::{Moment, UnixMillis};
@@ -10,15 +11,19 @@ use alys_wire::{Address, IpPrefix, PeerId};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::bans::{Ban, BanReason, MAX_BAN};
-use crate::book::MAX_ADDRESSES;
+use crate::bans::{Ban, BanReason, MAX_BAN, MAX_BANS};
+use crate::book::{Entry, MAX_ADDRESSES};
 use crate::machine::PeerMachine;
 use crate::score::{Misbehaviour, Performance};
 
 /// The version of the format.
 const VERSION: u8 = 1;
-/// The longest snapshot: the largest book and the longest list of bans stay well below. Whatever is longer was not written by us.
-const MAX_SNAPSHOT_BYTES: usize = 32 * 1024 * 1024;
+/// The longest snapshot: what a checkpoint has room for.
+const MAX_SNAPSHOT_BYTES: usize = alys_chain::checkpoint::MAX_PEERS;
+/// What the bans may take of it: an id in base58, a time, a count, a reason and a prefix each.
+const BAN_BYTES: usize = MAX_BANS * 96;
+/// What the peers may take of it; those that were seen last come first.
+const PEERS_BYTES: usize = MAX_SNAPSHOT_BYTES - BAN_BYTES - 64;
 
 /// Why a saved book cannot be used. Start with an empty one: what was known is learnt again, but bans are lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -62,6 +67,26 @@ struct SavedBan {
     prefix: Option<IpPrefix>,
 }
 
+impl SavedPeer {
+    fn of(now: Moment, peer: PeerId, entry: &Entry) -> Self {
+        Self {
+            peer,
+            addresses: entry.addresses.clone(),
+            last_seen: entry.last_seen,
+            bandwidth: entry.performance.bandwidth,
+            rtt: entry.performance.rtt,
+            in_time: entry.performance.in_time,
+            millipoints: entry.misbehaviour.millipoints(now),
+            offences: entry.misbehaviour.offences(now),
+        }
+    }
+
+    /// At most what it takes in a snapshot: the id and the numbers below 128 bytes, the addresses with two bytes of length each.
+    fn size(&self) -> usize {
+        128 + self.addresses.iter().map(|address| address.0.len() + 2).sum::<usize>()
+    }
+}
+
 impl PeerMachine {
     /// What [`PeerMachine::restore`] reads.
     #[must_use]
@@ -76,18 +101,16 @@ impl PeerMachine {
 
     fn saved_peers(&self, now: Moment) -> Vec<SavedPeer> {
         // Hearsay that nothing came of is not worth a place on disk.
-        let known =
-            self.book.iter().filter(|(_, entry)| entry.last_seen.is_some() || entry.dialing.failures() == 0);
+        let worth_it = |entry: &Entry| entry.last_seen.is_some() || entry.dialing.failures() == 0;
+        let mut known: Vec<_> = self.book.iter().filter(|(_, entry)| worth_it(entry)).collect();
+        known.sort_by_key(|(peer, entry)| (Reverse(entry.last_seen), *peer));
+        let mut bytes = 0;
         known
-            .map(|(peer, entry)| SavedPeer {
-                peer,
-                addresses: entry.addresses.clone(),
-                last_seen: entry.last_seen,
-                bandwidth: entry.performance.bandwidth,
-                rtt: entry.performance.rtt,
-                in_time: entry.performance.in_time,
-                millipoints: entry.misbehaviour.millipoints(now),
-                offences: entry.misbehaviour.offences(now),
+            .into_iter()
+            .map(|(peer, entry)| SavedPeer::of(now, peer, entry))
+            .take_while(|saved| {
+                bytes += saved.size();
+                bytes <= PEERS_BYTES
             })
             .collect()
     }
@@ -139,7 +162,7 @@ impl PeerMachine {
         if saved.peer == self.settings.local {
             return;
         }
-        let entry = self.book.insert(saved.peer, |_| false);
+        let entry = self.book.insert(saved.peer);
         entry.learn(&saved.addresses[..saved.addresses.len().min(MAX_ADDRESSES)]);
         entry.last_seen = saved.last_seen;
         entry.performance = Performance {

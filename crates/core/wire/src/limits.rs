@@ -5,6 +5,7 @@
 
 use core::time::Duration;
 
+use alys_chain::claim::Claim;
 use alys_chain::{Approval, BlockId, Certificate, CertifiedHeader, Header};
 
 use crate::peer_id::PeerId;
@@ -76,6 +77,7 @@ const _: () = {
     assert!(MAX_TRANSACTION_BYTES < MAX_BODY_BYTES, "every valid transaction fits a body");
     assert!(INLINE_BODY_BYTES < MAX_BODY_BYTES, "else nothing is ever pulled");
     assert!(MAX_BODIES_ANSWER_BYTES >= MAX_BODY_BYTES, "an answer can hold the largest body");
+    assert!(MAX_CLAIM_BYTES >= Claim::SIZE, "every claim can travel");
     assert!(MAX_REQUEST_PAYLOAD_BYTES < MAX_FRAME_PAYLOAD_BYTES, "requests are small");
     assert!(MAX_FRAME_PAYLOAD_BYTES < u32::MAX as usize, "lengths are 32 bits wide");
 };
