@@ -22,5 +22,7 @@ pub mod tree;
 pub mod vote;
 
 pub use record::{RecordError, SigningRecord};
-pub use tree::{Anchor, Changed, Evidence, Finalized, Route, Tip, Tree, TreeRefusal, finalizes};
+pub use tree::{
+    Anchor, Changed, Evidence, Finalized, NewlyCertified, Proof, Route, Tip, Tree, TreeRefusal, finalizes,
+};
 pub use vote::{Proposal, Refusal, SigningState, SlotTime};

@@ -2,7 +2,8 @@
 
 use thiserror::Error;
 
-use crate::certificate::Approval;
+use crate::certificate::{Approval, Certificate};
+use crate::header::Header;
 use crate::ids::{BlockId, Height, Slot};
 use crate::lineage::Lineage;
 
@@ -67,12 +68,31 @@ pub struct Evidence {
     pub second: Approval,
 }
 
+/// What certifies a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// A certificate of all required sets.
+    Certificate(Certificate),
+    /// A quorum of single approvals of each required set: aggregate them, then insert the certificate and forward it.
+    Approvals(Vec<Approval>),
+}
+
+/// A block that is certified from now on. It may be final by the same step, and then the tree has forgotten it already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewlyCertified {
+    /// The block.
+    pub block: BlockId,
+    /// Its header.
+    pub header: Header,
+    /// Its quorum.
+    pub proof: Proof,
+}
+
 /// What one fact has changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changed {
-    /// Blocks that are certified from now on. Where [`Tree::certificate`](super::Tree::certificate) has none yet, the quorum came together from
-    /// single approvals: aggregate them, insert the certificate, forward it.
-    pub certified: Vec<BlockId>,
+    /// Blocks that are certified from now on, each with its proof: forward them at once, and keep them.
+    pub certified: Vec<NewlyCertified>,
     /// The head has moved.
     pub head: Option<Route>,
     /// Finality has moved.

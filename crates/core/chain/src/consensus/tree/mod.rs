@@ -17,7 +17,7 @@ mod nodes;
 mod tests;
 mod votes;
 
-pub use changed::{Anchor, Changed, Evidence, Finalized, Route, Tip, TreeRefusal};
+pub use changed::{Anchor, Changed, Evidence, Finalized, NewlyCertified, Proof, Route, Tip, TreeRefusal};
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -308,6 +308,7 @@ impl Tree {
             certified.iter().filter_map(|block| self.made_final_by(*block)).max_by_key(|tip| tip.slot);
         let root = last_final.unwrap_or(self.nodes.anchor.tip);
         let head = self.nodes.highest_on(root);
+        let certified = certified.into_iter().filter_map(|block| self.with_proof(block)).collect();
         let mut changed = Changed { certified, ..Changed::default() };
         if head.block != before.block {
             changed.head = self.nodes.route(before.block, head.block);
@@ -319,6 +320,13 @@ impl Tree {
             changed.finalized = Some(Finalized { anchor, blocks, pruned });
         }
         changed
+    }
+
+    fn with_proof(&self, block: BlockId) -> Option<NewlyCertified> {
+        let node = self.nodes.get(block)?;
+        let approvals = || node.required.sets().flat_map(|set| self.approvals(block, set)).collect();
+        let proof = node.certificate.map_or_else(|| Proof::Approvals(approvals()), Proof::Certificate);
+        Some(NewlyCertified { block, header: node.header, proof })
     }
 
     /// The parent of a certified block, if that becomes final by it.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use alys_chain::consensus::{Changed, Evidence, Route, SigningRecord, Tip};
-use alys_chain::{BlockId, Certificate, Required, SetId, SetQuorum, Signature};
+use alys_chain::consensus::{Changed, Evidence, NewlyCertified, Proof, Route, SigningRecord, Tip};
+use alys_chain::{Approval, BlockId, Certificate, Header, SetId, SetQuorum, Signature};
 use alys_ledger::diff::{decode_changes, encode_changes, reverse_changes};
 use alys_ledger::{AccountChange, Overlay, StateDiff};
 use alys_storage::{Batch, BlockRef, Durability, Location};
@@ -78,8 +78,8 @@ impl<'a> Session<'a> {
 
     /// Takes over what the tree says.
     pub fn absorb(&mut self, changed: Changed) -> Result<(), ChainError> {
-        for id in changed.certified {
-            self.certify(id)?;
+        for fresh in changed.certified {
+            self.certify(&fresh)?;
         }
         if let Some(route) = changed.head {
             self.redirect(&route)?;
@@ -197,14 +197,16 @@ impl<'a> Session<'a> {
         self.chain.executed.get(&id).ok_or(ChainError::UnknownParent(id))
     }
 
-    /// Stores the certificate of a block; one that came together from single approvals is assembled first.
-    fn certify(&mut self, id: BlockId) -> Result<(), ChainError> {
-        let known = self.chain.tree.certificate(id).copied();
-        let certificate = match known {
-            Some(certificate) => certificate,
-            None => {
-                let made = self.assemble(id)?;
-                self.chain.tree.insert_certificate(&made)?;
+    /// Stores the certificate of a block; one that came together from single approvals is assembled first. The tree may have forgotten the
+    /// block already: the step that certifies it can make it final.
+    fn certify(&mut self, fresh: &NewlyCertified) -> Result<(), ChainError> {
+        let certificate = match &fresh.proof {
+            Proof::Certificate(certificate) => *certificate,
+            Proof::Approvals(approvals) => {
+                let made = self.assemble(&fresh.header, approvals)?;
+                if self.chain.tree.is_certified(fresh.block) {
+                    self.chain.tree.insert_certificate(&made)?;
+                }
                 made
             }
         };
@@ -213,28 +215,15 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    fn assemble(&self, id: BlockId) -> Result<Certificate, ChainError> {
-        let tree = &self.chain.tree;
-        let missing = || ChainError::Inconsistent(format!("no approvals for the certified block {id}"));
-        let header = tree.header(id).ok_or_else(missing)?;
-        let Required { own, old } = tree.required(id).ok_or_else(missing)?;
-        let quorum = |set| self.quorum(id, set).ok_or_else(missing);
-        Ok(Certificate {
-            slot: header.slot,
-            height: header.height,
-            block: id,
-            quorum: quorum(own)?,
-            joint: old.map(quorum).transpose()?,
-        })
-    }
-
-    fn quorum(&self, id: BlockId, set: SetId) -> Option<SetQuorum> {
-        let approvals = self.chain.tree.approvals(id, set);
-        let signers = approvals.iter().fold(0u16, |signers, approval| signers | 1 << approval.authority.0);
-        let signatures: Result<Vec<_>, _> =
-            approvals.iter().map(|approval| Signature::from_bytes(&approval.signature)).collect();
-        let signature = Signature::aggregate(&signatures.ok()?)?.to_bytes();
-        Some(SetQuorum { set, signers, signature })
+    /// The certificate of these approvals: the slot's own set first, then the old one where its approvals are among them.
+    fn assemble(&self, header: &Header, approvals: &[Approval]) -> Result<Certificate, ChainError> {
+        let block = header.id();
+        let missing = || ChainError::Inconsistent(format!("no approvals for the certified block {block}"));
+        let own = self.chain.network.rules.schedule().set_at(header.slot).id();
+        let old = approvals.iter().map(|approval| approval.set).find(|set| *set != own);
+        let sum = |set| quorum(approvals, set).ok_or_else(missing);
+        let joint = old.map(sum).transpose()?;
+        Ok(Certificate { slot: header.slot, height: header.height, block, quorum: sum(own)?, joint })
     }
 
     /// The canonical chain follows the head.
@@ -269,4 +258,14 @@ impl<'a> Session<'a> {
 /// What a stored diff says.
 pub(super) fn stored_changes(bytes: &[u8]) -> Result<Vec<AccountChange>, ChainError> {
     Ok(decode_changes(bytes)?)
+}
+
+/// The sum of the approvals by members of `set`; `None` if there is none, or one is no signature.
+fn quorum(approvals: &[Approval], set: SetId) -> Option<SetQuorum> {
+    let members = approvals.iter().filter(|approval| approval.set == set);
+    let signers = members.clone().fold(0u16, |signers, approval| signers | 1 << approval.authority.0);
+    let signatures: Result<Vec<_>, _> =
+        members.map(|approval| Signature::from_bytes(&approval.signature)).collect();
+    let signature = Signature::aggregate(&signatures.ok()?)?.to_bytes();
+    Some(SetQuorum { set, signers, signature })
 }
