@@ -122,14 +122,25 @@ impl Nodes {
         Some(way)
     }
 
+    /// From the higher of two blocks down, then from both, until they meet: as long as the way itself, however far finality is below.
     pub(super) fn route(&self, from: BlockId, to: BlockId) -> Option<Route> {
-        let (mut undo, mut apply) = (self.down_from(from)?, self.down_from(to)?);
-        while undo.last().is_some() && undo.last() == apply.last() {
-            undo.pop();
-            apply.pop();
+        let (mut undo, mut apply) = (Vec::new(), Vec::new());
+        let (mut left, mut right) = (self.place(from)?.tip, self.place(to)?.tip);
+        while left.block != right.block {
+            if left.height >= right.height {
+                undo.push(left.block);
+                left = self.below(left.block)?;
+            } else {
+                apply.push(right.block);
+                right = self.below(right.block)?;
+            }
         }
         apply.reverse();
         Some(Route { from, to, undo, apply })
+    }
+
+    fn below(&self, block: BlockId) -> Option<Tip> {
+        self.nodes.get(&block).and_then(|node| self.place(node.header.parent)).map(|at| at.tip)
     }
 
     /// A block and everything on top of it.

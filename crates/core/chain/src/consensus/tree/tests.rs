@@ -187,6 +187,16 @@ fn the_head_follows_the_highest_certified_slot_and_tells_what_to_undo() {
 }
 
 #[test]
+fn a_long_time_without_finality_costs_no_more_a_block_and_ends_in_one_step() {
+    let mut tree = tree();
+    let odd: Vec<_> = (0..5_000).map(|i| 2 * i + 1).collect();
+    let chain = grow(&mut tree, genesis(), &odd);
+    assert_eq!((tree.anchor().tip, tree.sizes()), (genesis(), (5_000, 0, 0)));
+    let changed = tree.insert_certified(&certified(&header(10_000, tip(&chain[4_999])))).unwrap();
+    assert_eq!(changed.finalized.unwrap().blocks.len(), 5_000);
+}
+
+#[test]
 fn when_finality_and_head_move_together_the_way_starts_at_the_old_head() {
     let mut tree = tree();
     let old = grow(&mut tree, genesis(), &[1]);
