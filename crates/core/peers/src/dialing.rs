@@ -118,11 +118,18 @@ pub(crate) fn choose(
 
     let mut taken = outbound_prefixes(book);
     let mut wanted = outbound.saturating_sub(taken.values().sum()).min(room);
-    let mut ordinary: Vec<_> = due().filter(|(_, entry)| !entry.is_protected()).collect();
-    let lots: BTreeMap<PeerId, u64> = ordinary.iter().map(|(peer, _)| (*peer, rng.next_u64())).collect();
+    if wanted == 0 {
+        return chosen;
+    }
     // Those that worked before come first, then by lot: what an attacker whispers to us last must not be what we dial next.
-    ordinary.sort_by_key(|(peer, entry)| (entry.dialing.failures(), entry.last_seen.is_none(), lots[peer]));
-    for (peer, entry) in ordinary {
+    let mut ordinary: Vec<_> = due()
+        .filter(|(_, entry)| !entry.is_protected())
+        .map(|(peer, entry)| {
+            ((entry.dialing.failures(), entry.last_seen.is_none(), rng.next_u64()), peer, entry)
+        })
+        .collect();
+    ordinary.sort_unstable_by_key(|(rank, peer, _)| (*rank, *peer));
+    for (_, peer, entry) in ordinary {
         if wanted == 0 {
             break;
         }
