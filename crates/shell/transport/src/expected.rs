@@ -84,3 +84,69 @@ pub(crate) fn outcome(last: &Response) -> Outcome {
         _ => Outcome::Done,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use alys_chain::Body;
+    use alys_wire::RetryAfter;
+    use bytes::Bytes;
+
+    use super::*;
+
+    const A: BlockId = BlockId([1; 32]);
+    const B: BlockId = BlockId([2; 32]);
+
+    fn body(block: BlockId) -> Response {
+        Response::Body { block, body: Body(Bytes::from_static(b"body")) }
+    }
+
+    #[test]
+    fn bodies_come_in_the_order_in_which_they_were_asked() {
+        let mut wanted = Wanted::new(&Request::Bodies { ids: vec![A, B] });
+        assert_eq!(wanted.take(&body(B)), Err(Violation::OutOfOrder));
+        assert_eq!(wanted.take(&body(A)), Ok(()));
+        assert_eq!(wanted.take(&Response::Missing { block: B }), Ok(()));
+        assert_eq!(wanted.take(&body(B)), Err(Violation::TooMuch));
+        assert_eq!(wanted.take(&Response::End { served: 1 }), Ok(()));
+    }
+
+    #[test]
+    fn a_piece_of_another_kind_is_a_violation() {
+        for request in [Request::Status, Request::Claim { nonce: [0; 32] }, Request::Bodies { ids: vec![A] }]
+        {
+            let claim = Response::Claim(Bytes::new());
+            let piece = if matches!(request, Request::Claim { .. }) { body(A) } else { claim };
+            assert_eq!(Wanted::new(&request).take(&piece), Err(Violation::WrongKind), "{request:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_wanted_once_comes_once() {
+        let mut wanted = Wanted::new(&Request::Claim { nonce: [0; 32] });
+        assert_eq!(wanted.take(&Response::Claim(Bytes::new())), Ok(()));
+        assert_eq!(wanted.take(&Response::Claim(Bytes::new())), Err(Violation::TooMuch));
+    }
+
+    #[test]
+    fn pieces_that_arrive_together_are_passed_on_together() {
+        let mut batch = None;
+        add(&mut batch, body(A));
+        add(&mut batch, Response::Missing { block: B });
+        let expected = vec![(A, Some(Body(Bytes::from_static(b"body")))), (B, None)];
+        assert_eq!(batch, Some(Answer::Bodies(expected)));
+    }
+
+    #[test]
+    fn a_refusal_says_when_to_come_again_but_not_later_than_allowed() {
+        let refused =
+            |reason, millis| outcome(&Response::Refused { reason, retry_after: RetryAfter(millis) });
+        let retry_after = Duration::from_millis(700);
+        assert_eq!(refused(Refusal::Busy, 700), Outcome::Refused { retry_after });
+        assert!(
+            matches!(refused(Refusal::RateLimited, u32::MAX), Outcome::Refused { retry_after } if retry_after < Duration::from_secs(3600))
+        );
+        assert_eq!(refused(Refusal::Unavailable, 700), Outcome::Unavailable);
+    }
+}

@@ -11,12 +11,14 @@ mod gossip;
 mod identity;
 mod listen;
 mod peers;
+mod read_ahead;
 
 use core::time::Duration;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use alys_wire::{Address, PeerId};
+use libp2p::identity::Keypair;
 use libp2p::swarm::Swarm;
 use libp2p::{SwarmBuilder, noise, quic, tcp, tls, yamux};
 use thiserror::Error;
@@ -31,6 +33,7 @@ use behaviour::Behaviour;
 use driver::Driver;
 use gossip::Topics;
 pub use identity::{BadIdentity, Identity};
+use read_ahead::ReadAhead;
 
 /// How many commands wait at most. A round of dials, a window of requests and a burst of verdicts together are a few hundred.
 const MAX_COMMANDS: usize = 4096;
@@ -117,7 +120,7 @@ fn swarm(config: &Config, identity: &Identity, behaviour: Behaviour) -> Result<S
     let tcp = tcp::Config::default().nodelay(true);
     let builder = SwarmBuilder::with_existing_identity(pair)
         .with_tokio()
-        .with_tcp(tcp, (tls::Config::new, noise::Config::new), multiplexing)
+        .with_tcp(tcp, (encryption, noise::Config::new), multiplexing)
         .map_err(|error| security(&error))?
         .with_other_transport(|_| other)
         .map_err(|error| security(&error))?;
@@ -131,6 +134,11 @@ fn swarm(config: &Config, identity: &Identity, behaviour: Behaviour) -> Result<S
         .map_err(|error| security(&error))?
         .with_swarm_config(settings)
         .build())
+}
+
+/// TLS 1.3 as the libp2p specification has it.
+fn encryption(pair: &Keypair) -> Result<ReadAhead<tls::Config>, tls::certificate::GenError> {
+    tls::Config::new(pair).map(ReadAhead)
 }
 
 /// The windows of streams grow by themselves to twice what the line holds, from 256 KiB on; their sum stays below 1 GiB a connection.

@@ -10,6 +10,8 @@
 mod asker;
 mod handler;
 mod server;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

@@ -67,10 +67,10 @@ impl Server {
         let mut running: Vec<(RequestId, Weak<AtomicBool>)> = Vec::new();
         loop {
             let mut input = match stream.read(&mut buffer).await {
-                // The asker may close its half early; what it asked is still answered.
+                // The asker may close its half early: the writer ends when what was asked is answered.
                 Ok(0) => {
-                    jobs.closed().await;
-                    return Ok(());
+                    drop(jobs);
+                    return core::future::pending().await;
                 }
                 Ok(n) => &buffer[..n],
                 Err(_) => return Ok(()),
