@@ -309,3 +309,56 @@ impl Store for ChainStore {
         Ok(Committed { number, durability })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MemoryDisk;
+
+    const GENESIS: BlockId = BlockId([7; 32]);
+
+    /// A store whose rows were changed behind its back.
+    fn tampered(change: impl FnOnce(&mut Batch)) -> (MemoryDisk, ChainStore) {
+        let disk = MemoryDisk::new();
+        let store = disk.open(GENESIS).unwrap();
+        let mut batch = Batch::new();
+        change(&mut batch);
+        store.commit(batch, Durability::Durable).unwrap();
+        (disk, store)
+    }
+
+    #[test]
+    fn another_format_is_refused() {
+        let (disk, _) =
+            tampered(|batch| batch.put_meta(meta::FORMAT, Bytes::copy_from_slice(&9_u64.to_be_bytes())));
+        assert!(matches!(
+            disk.open(GENESIS),
+            Err(StoreError::WrongVersion { found: 9, expected: FORMAT, .. })
+        ));
+    }
+
+    #[test]
+    fn rows_that_make_no_sense_are_damage() {
+        let damage = |found: Option<StoreError>| {
+            assert!(matches!(found, Some(StoreError::Corrupted { .. })), "{found:?}")
+        };
+        let short = Bytes::from_static(b"short");
+        for key in [meta::FORMAT, meta::GENESIS] {
+            damage(tampered(|batch| batch.put_meta(key, short.clone())).0.open(GENESIS).err());
+        }
+        damage(tampered(|batch| batch.put_meta(meta::HEAD, short.clone())).1.head().err());
+        damage(tampered(|batch| batch.put_meta(meta::FINAL, short.clone())).1.above_final().err());
+        damage(tampered(|batch| batch.put_meta(meta::SIGNING, short.clone())).1.signing_record().err());
+    }
+
+    #[test]
+    fn a_certificate_without_its_header_is_damage() {
+        let quorum = alys_chain::SetQuorum { set: alys_chain::SetId(0), signers: 1, signature: [1; 48] };
+        let (height, slot) = (Height(4), alys_chain::Slot(4));
+        let certificate = alys_chain::Certificate { slot, height, block: GENESIS, quorum, joint: None };
+        let (_, store) = tampered(|batch| {
+            batch.certify(&certificate);
+        });
+        assert!(matches!(store.above_final(), Err(StoreError::Corrupted { .. })));
+    }
+}

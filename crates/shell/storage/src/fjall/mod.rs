@@ -52,8 +52,9 @@ pub struct Sizes {
     /// Cached pieces of tables, in bytes. Enough for the upper levels of the state of some million accounts; the system's page cache is
     /// behind it, so more would mostly hold the same bytes twice.
     pub cache: u64,
-    /// The largest write buffer of a table, in bytes; those of tables with small rows are a fraction of it. Up to four more of each can wait
-    /// to be written. Larger: the syncing node, which must stay below 300 MB, does not. Smaller: more and smaller tables to merge.
+    /// The write buffer of the bodies, in bytes; those of tables with smaller rows are a fraction of it. A buffer is sealed by the commit
+    /// that fills it, and four sealed ones of a table can wait to be written, so with commits of 8 MB the bodies take 80 MB at worst, and
+    /// a syncing node must stay below 300. Smaller: more and smaller tables to merge.
     pub buffer: u64,
     /// The journals that may pile up, in bytes on disk, at least 64 MiB. Bounds how long a start has to read.
     pub journal: u64,
@@ -64,7 +65,7 @@ pub struct Sizes {
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self { cache: 32 * MIB, buffer: 16 * MIB, journal: 128 * MIB, reserve: 256 * MIB }
+        Self { cache: 32 * MIB, buffer: 8 * MIB, journal: 128 * MIB, reserve: 256 * MIB }
     }
 }
 
@@ -242,12 +243,11 @@ fn check_tables(database: &Database, path: &Path, acknowledged: u64) -> Result<(
 
 /// How a table is kept.
 fn options(table: Table, sizes: Sizes) -> KeyspaceCreateOptions {
-    // By how many bytes a block puts there: a body; accounts and index; fixed rows.
+    // By how many bytes a block puts there.
     let share = match table {
         Table::Bodies => 1,
-        Table::State | Table::Transactions => 2,
-        Table::Headers | Table::Diffs | Table::Ids => 4,
-        Table::Canonical | Table::Meta => 8,
+        Table::Headers | Table::State | Table::Transactions => 2,
+        Table::Ids | Table::Canonical | Table::Diffs | Table::Meta => 4,
     };
     let options = KeyspaceCreateOptions::default().max_memtable_size(sizes.buffer / share);
     match table {
@@ -291,5 +291,57 @@ fn failed_io(path: &Path, source: io::Error) -> StoreError {
             StoreError::corrupted(format!("{}: {source}", path.display()))
         }
         _ => StoreError::file("use the database in", path, source),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(number: u8) -> Vec<Change> {
+        vec![Change {
+            table: Table::Meta,
+            key: meta::HEAD.to_vec(),
+            value: Some(Bytes::copy_from_slice(&[number; 40])),
+        }]
+    }
+
+    fn stored(tables: &FjallTables) -> Option<u8> {
+        tables.view().unwrap().get(Table::Meta, meta::HEAD).unwrap().map(|row| row[0])
+    }
+
+    #[test]
+    fn a_disk_that_fills_up_refuses_the_commit_and_takes_it_later() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut tables = FjallTables::open(directory.path(), Sizes::default()).unwrap();
+        tables.write(1, head(1), Durability::Durable).unwrap();
+        tables.reserve = u64::MAX;
+        let refused = tables.write(2, head(2), Durability::Durable).unwrap_err();
+        assert!(matches!(refused, StoreError::DiskFull { .. }) && refused.is_temporary());
+        assert_eq!(stored(&tables), Some(1));
+        tables.reserve = 0;
+        tables.write(2, head(2), Durability::Durable).unwrap();
+        assert_eq!(stored(&tables), Some(2));
+    }
+
+    #[test]
+    fn blocks_without_a_count_of_commits_are_damage() {
+        let directory = tempfile::tempdir().unwrap();
+        let tables = FjallTables::open(directory.path(), Sizes::default()).unwrap();
+        tables.keyspaces[Table::Headers.index()].insert([1; 41], [0; 10]).unwrap();
+        assert!(matches!(tables.check_complete(), Err(StoreError::Corrupted { .. })));
+    }
+
+    #[test]
+    fn every_error_of_the_library_has_a_place() {
+        let path = Path::new("/data");
+        let io = |kind: io::ErrorKind| ::fjall::Error::Io(kind.into());
+        assert!(matches!(failed(path, io(io::ErrorKind::UnexpectedEof)), StoreError::Corrupted { .. }));
+        assert!(matches!(failed(path, io(io::ErrorKind::PermissionDenied)), StoreError::Io { .. }));
+        assert!(matches!(failed(path, ::fjall::Error::Locked), StoreError::Locked { .. }));
+        assert!(matches!(failed(path, ::fjall::Error::Poisoned), StoreError::Poisoned));
+        assert!(matches!(failed(path, ::fjall::Error::InvalidTrailer), StoreError::Corrupted { .. }));
+        let inner = LsmError::Io(io::ErrorKind::InvalidData.into());
+        assert!(matches!(failed(path, ::fjall::Error::Storage(inner)), StoreError::Corrupted { .. }));
     }
 }
