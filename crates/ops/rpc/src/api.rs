@@ -1,0 +1,51 @@
+//! The methods. Quantities and bytes of the `eth_` methods are Ethereum's hex strings (`0x1`, `0xab..`), heights and slots of ours are numbers.
+
+use jsonrpsee::core::RpcResult;
+use jsonrpsee::proc_macros::rpc;
+
+use crate::status::{HeaderInfo, NodeStatus, PeerInfo, ProduceInfo};
+
+/// Our own methods.
+#[rpc(server, client, namespace = "alys")]
+pub trait AlysApi {
+    /// The node at this moment.
+    #[method(name = "status")]
+    async fn status(&self) -> RpcResult<NodeStatus>;
+
+    /// The connected peers.
+    #[method(name = "peers")]
+    async fn peers(&self) -> RpcResult<Vec<PeerInfo>>;
+
+    /// The production gate, condition by condition.
+    #[method(name = "canProduce")]
+    async fn can_produce(&self) -> RpcResult<ProduceInfo>;
+
+    /// The block of the canonical chain at a height; null if there is none.
+    #[method(name = "header")]
+    async fn header(&self, height: u64) -> RpcResult<Option<HeaderInfo>>;
+}
+
+/// The methods that Ethereum's tools know (Ethereum JSON-RPC specification). The block argument is accepted and must be `latest` or absent: the
+/// state of other blocks is not kept.
+#[rpc(server, client, namespace = "eth")]
+pub trait EthApi {
+    /// The chain id of transactions.
+    #[method(name = "chainId")]
+    async fn chain_id(&self) -> RpcResult<String>;
+
+    /// The height of the head.
+    #[method(name = "blockNumber")]
+    async fn block_number(&self) -> RpcResult<String>;
+
+    /// The balance of an address in wei.
+    #[method(name = "getBalance")]
+    async fn balance(&self, address: String, block: Option<String>) -> RpcResult<String>;
+
+    /// How many transactions an address has sent.
+    #[method(name = "getTransactionCount")]
+    async fn transaction_count(&self, address: String, block: Option<String>) -> RpcResult<String>;
+
+    /// Takes a signed transaction; its hash.
+    #[method(name = "sendRawTransaction")]
+    async fn send_raw_transaction(&self, raw: String) -> RpcResult<String>;
+}
