@@ -1,3 +1,30 @@
 //! The chain as an actor.
+//!
+//! - **Owns**: the [`LocalChain`](local::LocalChain) (store, tree of blocks above finality, state), the transactions that wait, the proposals
+//!   that wait for their parents, the slot timer. Beside it, longer than any incarnation: the one [`Signer`] of the process.
+//! - **In**: gossiped proposals, approvals, certificates and transactions; verified blocks from sync; questions; the slot clock.
+//! - **Out**: verdicts on gossip; our own proposals, approvals and certificates; hints to sync; [`ChainView`] and [`ChainEvent`]s.
+//! - **On failure**: provable faults are told to whoever forwarded them, a full disk waits for room and tries again, a failed one ends signing
+//!   and importing until a restart of the process. After a panic the next incarnation reads everything back from the store.
 
+mod actor;
+mod heart;
+mod import;
+mod ingress;
 pub mod local;
+mod parts;
+mod ports;
+mod queries;
+mod slots;
+mod view;
+
+pub use actor::ChainActor;
+pub use ingress::{
+    AccountState, At, ChainMailbox, GetAccount, GetBlock, GetBlocksByRange, GetChainStatus, Gossiped,
+    HasBlock, ImportBatch, ImportBlock, ImportError, Imported, MAX_RANGE_BLOCKS, NewApproval, NewCertificate,
+    NewProposal, NewTransaction, NotProduced, ProduceBlock, ReadError, Refused, StoredBlock,
+    SubmitTransaction,
+};
+pub use parts::{ChainInbox, Config, Parts, mailbox};
+pub use ports::{Bodies, Gate, Outlet};
+pub use view::{ChainEvent, ChainStatus, ChainView, SignerState, StorageState};

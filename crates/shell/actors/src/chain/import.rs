@@ -1,0 +1,85 @@
+//! Blocks that sync has verified, and certified blocks from elsewhere.
+
+use alys_chain::{BlockId, CertifiedBlock};
+use alys_sync::{Fault, Offence};
+
+use super::actor::ChainActor;
+use super::ingress::{ImportError, Imported};
+use super::local::{ChainError, Effects, LocalChain, PreparedBlock, VerifiedBlock};
+use super::view::StorageState;
+
+impl ChainActor {
+    /// Executes the blocks and makes them durable in one commit.
+    pub(super) async fn import(&mut self, blocks: Vec<VerifiedBlock>) -> Result<Imported, ImportError> {
+        if let StorageState::Failed(why) = &self.shared.view.borrow().storage {
+            return Err(self.not_imported(0, Fault::Ours(why.clone())));
+        }
+        let done = self.change(move |chain| chain.import(&blocks)).await;
+        let (effects, stopped) = match done {
+            Ok(effects) => (effects, None),
+            Err(stopped) => (stopped.effects, Some((stopped.imported, stopped.error))),
+        };
+        self.note_storage(stopped.as_ref().map(|(_, error)| error));
+        self.absorb_import(effects);
+        match stopped {
+            None => Ok(Imported { tip: self.shared.view.borrow().tip() }),
+            Some((imported, error)) => Err(self.not_imported(imported, fault_of(&error))),
+        }
+    }
+
+    /// Verifies a block and its certificate, then imports it.
+    pub(super) async fn import_unverified(
+        &mut self,
+        block: CertifiedBlock,
+        broadcast: bool,
+    ) -> Result<Imported, ImportError> {
+        let certificate = block.certificate;
+        let heart = self.shared.heart.clone();
+        let verified = self.compute(move || heart.with(|chain| verify(chain, block))).await;
+        let verified = verified.map_err(|fault| self.not_imported(0, fault))?;
+        let imported = self.import(vec![verified]).await?;
+        if broadcast {
+            self.shared.parts.outlet.certificate(certificate);
+        }
+        Ok(imported)
+    }
+
+    fn not_imported(&self, imported: usize, fault: Fault) -> ImportError {
+        ImportError { imported, tip: self.shared.view.borrow().tip(), fault }
+    }
+
+    /// Old certificates are nobody's news: only the chain's own have moved.
+    fn absorb_import(&mut self, effects: Effects) {
+        self.absorb(effects, super::actor::Forward::Nothing);
+    }
+}
+
+/// Whose fault it is that a block with a valid certificate, and the body that its header commits to, was not taken.
+fn fault_of(error: &ChainError) -> Fault {
+    match error {
+        // Sync goes on from our tip again.
+        ChainError::UnknownParent(_) => Fault::Moment(error.to_string()),
+        _ if error.is_temporary() => Fault::Moment(error.to_string()),
+        // A quorum has executed it. If we cannot, the doubt is about us.
+        _ => Fault::Ours(error.to_string()),
+    }
+}
+
+/// Everything that must be true of a certified block before it is executed.
+fn verify(chain: &LocalChain, block: CertifiedBlock) -> Result<VerifiedBlock, Fault> {
+    let CertifiedBlock { block, certificate } = block;
+    let network = chain.network();
+    let bad_header = |_| Fault::Peer(Offence::BadHeader);
+    let bad_certificate = |_| Fault::Peer(Offence::BadCertificate);
+    alys_chain::verify::check_header(&network.rules, &block.header).map_err(bad_header)?;
+    certificate.check_subject(&block.header).map_err(bad_certificate)?;
+    let missing = |parent: BlockId| Fault::Moment(format!("the parent {parent} is not known here"));
+    let parent = block.header.parent;
+    let lineage = chain.children_lineage(parent).ok_or_else(|| missing(parent))?;
+    let required = lineage.required(network.rules.schedule(), block.header.slot);
+    certificate.verify(&network.rules, required).map_err(bad_certificate)?;
+    let (id, chain_id) = (certificate.block, network.ledger.chain_id);
+    let block = PreparedBlock::check(block.header, id, block.body, chain_id)
+        .map_err(|_| Fault::Peer(Offence::BadBody))?;
+    Ok(VerifiedBlock { block, certificate })
+}

@@ -1,0 +1,483 @@
+//! What the chain is asked and told: the messages, and the verbs that send them.
+//!
+//! Gossiped things are told without waiting and lose the oldest of their kind when their lane is full: consensus says everything more than
+//! once, and old news is worth nothing. Imports wait for room. Asks end in time, with an error that says why.
+
+use std::time::Duration;
+
+use alys_actor::{Addr, AskError, Lane, Message, Overflow, SendError};
+use alys_chain::{Approval, BlockId, Body, Certificate, CertifiedBlock, Hash, Header, Height, HeightRange};
+use alys_ledger::{Address, U256};
+use alys_sync::{BlockRef, Fault, GateReport, Tip};
+use alys_transport::MessageId;
+use alys_wire::{PeerId, Proposal};
+use bytes::Bytes;
+use thiserror::Error;
+use tokio::sync::{broadcast, oneshot, watch};
+
+use super::actor::ChainActor;
+use super::local::VerifiedBlock;
+use super::view::{ChainEvent, ChainStatus, ChainView};
+
+/// How long an import may take, its wait in the mailbox included. The largest batch takes some 100 ms; a disk that stalls for longer than this
+/// is reported as the moment's fault, and the batch is tried again.
+const IMPORT_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long the production of a block may take: longer than any slot of a network in use would make sense for.
+const PRODUCE_LIMIT: Duration = Duration::from_secs(10);
+
+/// The most blocks of one [`GetBlocksByRange`]. More would keep the actor from its slot.
+pub const MAX_RANGE_BLOCKS: usize = 64;
+
+/// A gossiped message: the verdict on it goes back under this name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gossiped {
+    /// The message.
+    pub id: MessageId,
+    /// Who forwarded it.
+    pub source: PeerId,
+}
+
+/// A proposal came by gossip.
+#[derive(Debug)]
+pub struct NewProposal {
+    /// Where the verdict goes.
+    pub gossiped: Gossiped,
+    /// The proposal.
+    pub proposal: Box<Proposal>,
+}
+
+/// An approval came by gossip.
+#[derive(Debug)]
+pub struct NewApproval {
+    /// Where the verdict goes.
+    pub gossiped: Gossiped,
+    /// The approval.
+    pub approval: Approval,
+}
+
+/// A certificate came by gossip.
+#[derive(Debug)]
+pub struct NewCertificate {
+    /// Where the verdict goes.
+    pub gossiped: Gossiped,
+    /// The certificate.
+    pub certificate: Certificate,
+}
+
+/// A transaction came by gossip.
+#[derive(Debug)]
+pub struct NewTransaction {
+    /// Where the verdict goes.
+    pub gossiped: Gossiped,
+    /// The encoded transaction.
+    pub raw: Bytes,
+}
+
+/// A transaction of our own user.
+#[derive(Debug)]
+pub struct SubmitTransaction {
+    /// The encoded transaction.
+    pub raw: Bytes,
+}
+
+/// Verified blocks, ascending, each the child of the one before: to be executed and made durable in one commit.
+#[derive(Debug)]
+pub struct ImportBatch {
+    /// The blocks.
+    pub blocks: Vec<VerifiedBlock>,
+}
+
+/// A block with its certificate, not verified yet.
+#[derive(Debug)]
+pub struct ImportBlock {
+    /// The block.
+    pub block: CertifiedBlock,
+    /// Whether its certificate is published once it is durable.
+    pub broadcast: bool,
+}
+
+/// Produce a block in the present slot, if it is ours and sync agrees. The chain does so by itself; this is for people and tests.
+#[derive(Debug)]
+pub struct ProduceBlock {
+    /// Where the outcome goes, which takes longer than a handler may.
+    pub answer: oneshot::Sender<Result<BlockRef, NotProduced>>,
+}
+
+/// Which block is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At {
+    /// The one with this name.
+    Id(BlockId),
+    /// The one at this height of the canonical chain.
+    Height(Height),
+    /// The head.
+    Head,
+    /// The last final one.
+    Final,
+}
+
+/// A block as it is stored.
+#[derive(Debug)]
+pub struct GetBlock {
+    /// Which one.
+    pub at: At,
+}
+
+/// Whether a block is stored.
+#[derive(Debug)]
+pub struct HasBlock {
+    /// Which one.
+    pub id: BlockId,
+}
+
+/// Blocks of the canonical chain, at most [`MAX_RANGE_BLOCKS`].
+#[derive(Debug)]
+pub struct GetBlocksByRange {
+    /// Their heights.
+    pub range: HeightRange,
+}
+
+/// What an address owns.
+#[derive(Debug)]
+pub struct GetAccount {
+    /// The address.
+    pub address: Address,
+}
+
+/// The chain in detail.
+#[derive(Debug)]
+pub struct GetChainStatus;
+
+/// A block as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredBlock {
+    /// Its name.
+    pub id: BlockId,
+    /// Its header.
+    pub header: Header,
+    /// Its certificate; `None` for genesis and what is not certified yet.
+    pub certificate: Option<Certificate>,
+    /// Its body.
+    pub body: Body,
+}
+
+/// What an address owns, at the head.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AccountState {
+    /// In wei.
+    pub balance: U256,
+    /// How many transactions it has sent.
+    pub nonce: u64,
+    /// The nonce for its next transaction, with those in mind that wait here.
+    pub next_nonce: u64,
+}
+
+/// An import is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Imported {
+    /// What is durable now.
+    pub tip: Tip,
+}
+
+/// An import came to an end before its last block.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("imported {imported} blocks, then: {fault}")]
+pub struct ImportError {
+    /// How many blocks, from the first on, are durable.
+    pub imported: usize,
+    /// What is durable now.
+    pub tip: Tip,
+    /// Why no further, and whose fault it is.
+    pub fault: Fault,
+}
+
+/// Why a submitted transaction is not taken.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Refused {
+    /// It is not valid: for ever, or at present.
+    #[error("{0}")]
+    Invalid(#[from] alys_ledger::Invalid),
+    /// It waits here already.
+    #[error("the transaction is already known")]
+    Known,
+    /// Another transaction of this sender and nonce waits.
+    #[error("another transaction with nonce {nonce} of this sender waits already")]
+    NonceTaken {
+        /// The nonce.
+        nonce: u64,
+    },
+    /// Its sender has too many transactions waiting, or its nonce is too far ahead.
+    #[error(
+        "nonce {nonce} is too far ahead: at most {limit} transactions of a sender wait, the next nonce is {next}"
+    )]
+    TooFarAhead {
+        /// The nonce of the transaction.
+        nonce: u64,
+        /// The nonce of the account.
+        next: u64,
+        /// How many may wait.
+        limit: u64,
+    },
+    /// Too many transactions wait.
+    #[error("too many transactions wait already: try again later")]
+    Full,
+    /// The state does not answer.
+    #[error("the state cannot be read now: {0}")]
+    State(String),
+    /// The chain does not answer.
+    #[error("the chain does not answer: {0}")]
+    Unanswered(#[from] AskError),
+}
+
+/// Why no block was produced.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum NotProduced {
+    /// This node has no authority key.
+    #[error("this node is no authority")]
+    NoAuthority,
+    /// The present slot is another authority's, or genesis lies ahead.
+    #[error("not this authority's slot")]
+    NotOurSlot,
+    /// Sync says no, with its reasons.
+    #[error("not synced: {0}")]
+    Gate(GateReport),
+    /// The consensus rule forbids it.
+    #[error("the consensus rule forbids it: {0}")]
+    Rule(#[from] alys_chain::consensus::Refusal),
+    /// It failed on our side.
+    #[error("{0}")]
+    Failed(String),
+    /// The chain does not answer.
+    #[error("the chain does not answer: {0}")]
+    Unanswered(#[from] AskError),
+}
+
+/// Why a question has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ReadError {
+    /// The chain does not answer.
+    #[error("the chain does not answer: {0}")]
+    Unanswered(#[from] AskError),
+    /// The database does not.
+    #[error("{0}")]
+    Store(String),
+}
+
+/// A message of gossip: High, unless said otherwise; the oldest of its kind makes room.
+macro_rules! gossip {
+    ($message:ident, $name:literal, $lane:ident, |$self:ident| $bytes:expr) => {
+        impl Message for $message {
+            type Reply = ();
+            const NAME: &'static str = $name;
+
+            fn lane(&self) -> Lane {
+                Lane::$lane
+            }
+
+            fn overflow(&self) -> Overflow {
+                Overflow::DropOldest
+            }
+
+            fn size(&self) -> usize {
+                let $self = self;
+                size_of::<Self>().saturating_add($bytes)
+            }
+        }
+    };
+}
+
+gossip!(NewProposal, "NewProposal", High, |m| size_of::<Proposal>()
+    + m.proposal.body.as_ref().map_or(0, |body| body.0.len()));
+gossip!(NewApproval, "NewApproval", High, |_m| 0);
+gossip!(NewCertificate, "NewCertificate", High, |_m| 0);
+gossip!(NewTransaction, "NewTransaction", Normal, |m| m.raw.len());
+
+/// A question: it waits in its lane, and its reply is what the table says.
+macro_rules! question {
+    ($message:ident, $name:literal, $lane:ident, $reply:ty) => {
+        impl Message for $message {
+            type Reply = $reply;
+            const NAME: &'static str = $name;
+
+            fn lane(&self) -> Lane {
+                Lane::$lane
+            }
+        }
+    };
+}
+
+question!(ProduceBlock, "ProduceBlock", High, ());
+question!(GetBlock, "GetBlock", Normal, Result<Option<StoredBlock>, ReadError>);
+question!(HasBlock, "HasBlock", Normal, Result<bool, ReadError>);
+question!(GetBlocksByRange, "GetBlocksByRange", Normal, Result<Vec<StoredBlock>, ReadError>);
+question!(GetAccount, "GetAccount", Normal, Result<AccountState, ReadError>);
+question!(GetChainStatus, "GetChainStatus", Control, ChainStatus);
+
+impl Message for SubmitTransaction {
+    type Reply = Result<Hash, Refused>;
+    const NAME: &'static str = "SubmitTransaction";
+
+    fn size(&self) -> usize {
+        size_of::<Self>() + self.raw.len()
+    }
+}
+
+impl Message for ImportBatch {
+    type Reply = Result<Imported, ImportError>;
+    const NAME: &'static str = "ImportBatch";
+
+    fn size(&self) -> usize {
+        let of = |block: &VerifiedBlock| size_of::<VerifiedBlock>() + block.block.body.0.len();
+        self.blocks.iter().map(of).sum()
+    }
+}
+
+impl Message for ImportBlock {
+    type Reply = Result<Imported, ImportError>;
+    const NAME: &'static str = "ImportBlock";
+
+    fn size(&self) -> usize {
+        size_of::<Self>() + self.block.block.body.0.len()
+    }
+}
+
+/// The chain, to those who talk to it. Valid before the first incarnation and across all of them.
+#[derive(Clone)]
+pub struct ChainMailbox {
+    pub(super) addr: Addr<ChainActor>,
+    pub(super) view: watch::Receiver<ChainView>,
+    pub(super) events: broadcast::Sender<ChainEvent>,
+}
+
+impl ChainMailbox {
+    /// A gossiped proposal.
+    ///
+    /// # Errors
+    /// [`SendError`]: then no verdict comes.
+    pub fn propose(&self, gossiped: Gossiped, proposal: Proposal) -> Result<(), SendError> {
+        self.addr.try_tell(NewProposal { gossiped, proposal: Box::new(proposal) })
+    }
+
+    /// A gossiped approval.
+    ///
+    /// # Errors
+    /// As for [`Self::propose`].
+    pub fn approve(&self, gossiped: Gossiped, approval: Approval) -> Result<(), SendError> {
+        self.addr.try_tell(NewApproval { gossiped, approval })
+    }
+
+    /// A gossiped certificate.
+    ///
+    /// # Errors
+    /// As for [`Self::propose`].
+    pub fn certify(&self, gossiped: Gossiped, certificate: Certificate) -> Result<(), SendError> {
+        self.addr.try_tell(NewCertificate { gossiped, certificate })
+    }
+
+    /// A gossiped transaction.
+    ///
+    /// # Errors
+    /// As for [`Self::propose`].
+    pub fn transaction(&self, gossiped: Gossiped, raw: Bytes) -> Result<(), SendError> {
+        self.addr.try_tell(NewTransaction { gossiped, raw })
+    }
+
+    /// Takes a transaction of our own user, and spreads it.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub async fn submit(&self, raw: Bytes) -> Result<Hash, Refused> {
+        self.addr.ask(SubmitTransaction { raw }).await?
+    }
+
+    /// Executes verified blocks, ascending, each the child of the one before, and makes them durable. Blocks that are here count as imported.
+    ///
+    /// # Errors
+    /// How far it came, and why no further.
+    pub async fn import(&self, blocks: Vec<VerifiedBlock>) -> Result<Imported, ImportError> {
+        let answer = self.addr.ask_within(ImportBatch { blocks }, IMPORT_LIMIT).await;
+        answer.unwrap_or_else(|why| Err(self.unanswered(why)))
+    }
+
+    /// Verifies one block with its certificate, and imports it.
+    ///
+    /// # Errors
+    /// As for [`Self::import`].
+    pub async fn import_block(
+        &self,
+        block: CertifiedBlock,
+        broadcast: bool,
+    ) -> Result<Imported, ImportError> {
+        let answer = self.addr.ask_within(ImportBlock { block, broadcast }, IMPORT_LIMIT).await;
+        answer.unwrap_or_else(|why| Err(self.unanswered(why)))
+    }
+
+    fn unanswered(&self, why: AskError) -> ImportError {
+        let fault = Fault::Moment(format!("the chain does not answer: {why}"));
+        ImportError { imported: 0, tip: self.view.borrow().tip(), fault }
+    }
+
+    /// Produces a block in the present slot, if it is ours and sync agrees.
+    ///
+    /// # Errors
+    /// [`NotProduced`].
+    pub async fn produce(&self) -> Result<BlockRef, NotProduced> {
+        let (answer, outcome) = oneshot::channel();
+        self.addr.tell(ProduceBlock { answer }).await.map_err(AskError::from)?;
+        let outcome = tokio::time::timeout(PRODUCE_LIMIT, outcome).await;
+        outcome.map_err(|_| AskError::Timeout)?.map_err(|_| AskError::Crashed)?
+    }
+
+    /// A block as it is stored.
+    ///
+    /// # Errors
+    /// [`ReadError`], as with every question below.
+    pub async fn get_block(&self, at: At) -> Result<Option<StoredBlock>, ReadError> {
+        self.addr.ask(GetBlock { at }).await?
+    }
+
+    /// Whether a block is stored.
+    ///
+    /// # Errors
+    /// As for [`Self::get_block`].
+    pub async fn has_block(&self, id: BlockId) -> Result<bool, ReadError> {
+        self.addr.ask(HasBlock { id }).await?
+    }
+
+    /// Blocks of the canonical chain from the start of the range on: at most [`MAX_RANGE_BLOCKS`], and none behind a gap.
+    ///
+    /// # Errors
+    /// As for [`Self::get_block`].
+    pub async fn get_blocks_by_range(&self, range: HeightRange) -> Result<Vec<StoredBlock>, ReadError> {
+        self.addr.ask(GetBlocksByRange { range }).await?
+    }
+
+    /// What an address owns at the head.
+    ///
+    /// # Errors
+    /// As for [`Self::get_block`].
+    pub async fn account(&self, address: Address) -> Result<AccountState, ReadError> {
+        self.addr.ask(GetAccount { address }).await?
+    }
+
+    /// The chain in detail.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub async fn status(&self) -> Result<ChainStatus, AskError> {
+        self.addr.ask(GetChainStatus).await
+    }
+
+    /// The chain at a glance, now and whenever it changes.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<ChainView> {
+        self.view.clone()
+    }
+
+    /// The news from now on. Bounded: a slow reader misses the oldest, and then looks at [`Self::watch`].
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<ChainEvent> {
+        self.events.subscribe()
+    }
+}

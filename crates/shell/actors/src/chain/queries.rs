@@ -1,0 +1,45 @@
+//! Questions, answered from the store.
+
+use alys_chain::{BlockId, HeightRange};
+use alys_storage::{Store, StoreError};
+
+use super::ingress::{At, MAX_RANGE_BLOCKS, ReadError, StoredBlock};
+
+/// A range ends with the block that passes this: four of the largest, so that an answer stays small beside the memory budget.
+const MAX_RANGE_BYTES: usize = 8 << 20;
+
+impl From<StoreError> for ReadError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error.to_string())
+    }
+}
+
+/// The block that is meant.
+pub fn block(store: &dyn Store, at: At) -> Result<Option<StoredBlock>, ReadError> {
+    let id = match at {
+        At::Id(id) => Some(id),
+        At::Height(height) => store.canonical(height)?,
+        At::Head => Some(store.head()?.id),
+        At::Final => Some(store.finalized()?.id),
+    };
+    id.map_or(Ok(None), |id| by_id(store, id))
+}
+
+/// The blocks of the canonical chain in a range, as far as the limits go.
+pub fn range(store: &dyn Store, range: HeightRange) -> Result<Vec<StoredBlock>, ReadError> {
+    let (mut blocks, mut bytes) = (Vec::new(), 0usize);
+    let mut height = range.start;
+    while range.contains(height) && blocks.len() < MAX_RANGE_BLOCKS && bytes < MAX_RANGE_BYTES {
+        let Some(found) = block(store, At::Height(height))? else { break };
+        bytes = bytes.saturating_add(found.body.0.len());
+        blocks.push(found);
+        height = height.saturating_add(1);
+    }
+    Ok(blocks)
+}
+
+fn by_id(store: &dyn Store, id: BlockId) -> Result<Option<StoredBlock>, ReadError> {
+    let Some(stored) = store.header(id)? else { return Ok(None) };
+    let body = store.body(id)?.unwrap_or_default();
+    Ok(Some(StoredBlock { id, header: stored.header, certificate: stored.certificate, body }))
+}
