@@ -12,6 +12,8 @@ mod identity;
 mod listen;
 mod peers;
 mod read_ahead;
+#[cfg(test)]
+mod tests;
 
 use core::time::Duration;
 use std::sync::Arc;

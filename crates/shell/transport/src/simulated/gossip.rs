@@ -1,13 +1,18 @@
 //! Gossip by flooding: to every known peer, once it is accepted.
 
+use core::time::Duration;
 use std::collections::BTreeSet;
 
 use alys_wire::{PeerId, Topic};
 use bytes::Bytes;
 use rand_core::Rng;
+use tokio::time::Instant;
 
 use super::hub::{Action, Hub, Node};
 use crate::api::{Event, MessageId, Verdict};
+
+/// For how long a message is recognised as seen, as over sockets.
+const SEEN: Duration = Duration::from_secs(60);
 
 /// What a node knows of a message.
 #[derive(Debug)]
@@ -30,6 +35,7 @@ impl Hub {
             return;
         }
         node.seen.insert(id, Seen::Settled);
+        self.later(Instant::now() + SEEN, Action::Forget { at: me, id });
         self.spread(me, topic, &data, &BTreeSet::new());
     }
 
@@ -58,6 +64,7 @@ impl Hub {
             None => {
                 let senders = BTreeSet::from([from]);
                 node.seen.insert(id, Seen::Waiting { topic, data: data.clone(), from: senders });
+                self.later(Instant::now() + SEEN, Action::Forget { at: me, id });
                 self.tell(me, Event::Gossip { id, source: from, topic, data });
             }
         }

@@ -39,6 +39,7 @@ pub(super) enum Action {
     Ping { at: PeerId, about: PeerId, serial: u64 },
     GiveUp { at: PeerId, about: PeerId, serial: u64 },
     Gossip { to: PeerId, from: PeerId, topic: Topic, data: Bytes },
+    Forget { at: PeerId, id: MessageId },
     Asked { asker: PeerId, server: PeerId, serial: u64, id: u64, request: Request },
     LookAround { at: PeerId, incarnation: u64 },
 }
@@ -274,6 +275,7 @@ impl Hub {
             Action::Ping { at, about, serial } => self.ping(at, about, serial),
             Action::GiveUp { at, about, serial } => self.give_up(at, about, serial),
             Action::Gossip { to, from, topic, data } => self.hear(to, from, topic, data),
+            Action::Forget { at, id } => self.with(at, |node| drop(node.seen.remove(&id))),
             Action::Asked { asker, server, serial, id, request } => {
                 self.asked((asker, server), serial, id, request);
             }

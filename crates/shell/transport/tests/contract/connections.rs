@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use alys_chain::BlockId;
-use alys_transport::{Command, DialError, Direction, DisconnectReason, Event, Fault};
+use alys_transport::{Command, ConnectionLimits, DialError, Direction, DisconnectReason, Event, Fault};
 use alys_wire::{Address, PeerId};
 
 use crate::chain::Chain;
@@ -24,22 +24,23 @@ pub async fn two_nodes_meet_and_name_themselves(mut world: World) {
             .await;
         assert_eq!(direction, expected);
     }
+    // Its name and a first round trip, in either order.
+    let (mut named, mut measured) = (None, false);
     let (agent, protocol, addresses) = caller
-        .until("identified", |event| match event {
-            Event::Identified { agent, protocol, addresses, .. } => Some((agent, protocol, addresses)),
-            _ => None,
+        .until("identified and measured", |event| {
+            match event {
+                Event::Identified { agent, protocol, addresses, .. } => {
+                    named = Some((agent, protocol, addresses))
+                }
+                Event::Rtt { peer, .. } => measured |= peer == second,
+                _ => {}
+            }
+            named.take_if(|_| measured)
         })
         .await;
     assert!(agent.starts_with("alys/"), "{agent}");
     assert_eq!(protocol, alys_wire::protocol::identify(GENESIS));
     assert!(addresses.contains(&called.address), "{addresses:?}");
-    let other = called.peer;
-    caller
-        .until("a round trip", |event| match event {
-            Event::Rtt { peer, .. } if peer == other => Some(()),
-            _ => None,
-        })
-        .await;
 }
 
 pub async fn whoever_leaves_knows_why(mut world: World) {
@@ -136,6 +137,29 @@ pub async fn a_ban_disconnects_and_keeps_out_until_it_is_lifted(mut world: World
 
     node.tell(Command::Unban { peer: offender.peer });
     node.meet(&mut offender).await;
+}
+
+pub async fn a_full_node_takes_explicit_peers_only(mut world: World) {
+    let few = ConnectionLimits { established: 1, inbound: 1, pending_inbound: 10 };
+    let mut full = world.node_with(|config| config.connections = few, Chain::default()).await;
+    let (mut first, mut second) = (world.node().await, world.node().await);
+    first.meet(&mut full).await;
+    second.dial(&full);
+    let us = full.peer;
+    second
+        .until("turned away", |event| match event {
+            Event::Disconnected { peer, .. } if peer == us => Some(()),
+            Event::DialFailed { .. } => Some(()),
+            Event::Identified { .. } => panic!("there was no room"),
+            _ => None,
+        })
+        .await;
+    full.dial(&second);
+    let error = failure(&mut full).await.2;
+    assert!(matches!(error, DialError::Full(_)), "{error:?}");
+
+    full.tell(Command::Explicit { peer: second.peer, on: true });
+    second.meet(&mut full).await;
 }
 
 pub async fn a_stopped_node_is_gone_and_its_events_end(mut world: World) {

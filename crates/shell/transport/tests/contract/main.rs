@@ -37,6 +37,7 @@ contract! {
     connections::a_second_dial_to_a_connected_peer_is_not_needed,
     connections::a_node_of_another_network_is_refused_with_both_hashes,
     connections::a_ban_disconnects_and_keeps_out_until_it_is_lifted,
+    connections::a_full_node_takes_explicit_peers_only,
     connections::a_stopped_node_is_gone_and_its_events_end,
     connections::peers_of_peers_are_discovered,
     gossip::an_accepted_message_travels_on,
