@@ -2,3 +2,5 @@
 #![forbid(unsafe_code)]
 
 pub mod chain;
+pub mod network;
+pub mod peer;
