@@ -5,7 +5,7 @@
 //! the stable one, over the corpus and generated inputs, with an allocator that refuses to give more than is promised.
 
 use alys_chain::checkpoint::Checkpoint;
-use alys_chain::{Approval, Body, Certificate, CertifiedHeader, Header, Invalid};
+use alys_chain::{Approval, Body, Certificate, CertifiedHeader, Header, Invalid, Report};
 use alys_wire::{
     Address, Frame, FrameDecoder, FrameKind, GossipMessage, Malformed, PeerId, RequestFrame, ResponseFrame,
     Status, Topic,
@@ -24,7 +24,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 17] = [
     Target {
         name: "gossip_blocks",
         decode: |data| decode_gossip(Topic::Blocks, data),
@@ -63,6 +63,7 @@ pub const TARGETS: [Target; 16] = [
     },
     Target { name: "certificate", decode: |data| drop(Certificate::decode(data)), check: certificate },
     Target { name: "approval", decode: |data| drop(Approval::decode(data)), check: approval },
+    Target { name: "report", decode: |data| drop(Report::decode(data)), check: report },
     Target { name: "address", decode: |data| drop(parse_address(data)), check: address },
     Target { name: "checkpoint", decode: |data| drop(Checkpoint::decode(data)), check: checkpoint },
 ];
@@ -224,6 +225,10 @@ fn certificate(data: &[u8]) {
 
 fn approval(data: &[u8]) {
     fixed(Approval::decode(data), Approval::encode, data);
+}
+
+fn report(data: &[u8]) {
+    fixed(Report::decode(data), Report::encode, data);
 }
 
 fn parse_address(data: &[u8]) -> Option<Address> {

@@ -6,7 +6,7 @@
 use core::time::Duration;
 
 use alys_chain::claim::Claim;
-use alys_chain::{Approval, BlockId, Certificate, CertifiedHeader, Header};
+use alys_chain::{Approval, BlockId, Certificate, CertifiedHeader, Header, Report};
 
 use crate::peer_id::PeerId;
 
@@ -60,6 +60,9 @@ pub const NONCE_BYTES: usize = 32;
 /// The longest claim of federation. One takes 61 bytes; the rest is room for a second seat, while two sets overlap. Not more: a claim is
 /// read from peers of whom nothing is known yet.
 pub const MAX_CLAIM_BYTES: usize = 256;
+
+/// A report of an authority on how far it knows the chain. Its size is fixed.
+pub const MAX_REPORT_BYTES: usize = Report::SIZE;
 
 /// The longest address in text: a DNS name has at most 253 characters, its transport and port some 25, the peer's id at most 65.
 pub const MAX_ADDRESS_BYTES: usize = 384;

@@ -135,6 +135,7 @@ fn valid() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         ("certified_header", vec![samples::certified().encode().to_vec()]),
         ("certificate", vec![samples::certificate().encode().to_vec(), samples::joint().encode().to_vec()]),
         ("approval", vec![samples::approval().encode().to_vec()]),
+        ("report", vec![samples::report().encode().to_vec()]),
         ("address", addresses()),
         ("checkpoint", checkpoints()),
     ]);

@@ -207,6 +207,8 @@ fn payloads_that_are_none_are_named() {
     ));
     assert!(matches!(response(FrameKind::End, &with(&[0; 5])), Malformed::Trailing { extra: 1, .. }));
     assert!(matches!(response(FrameKind::Header, &with(&[0; 100])), Malformed::Chain(_)));
+    assert!(matches!(response(FrameKind::Report, &with(&[0; 92])), Malformed::Chain(_)));
+    assert!(matches!(request(FrameKind::AskReport, &with(&[0; 33])), Malformed::Trailing { extra: 1, .. }));
     assert!(matches!(response(FrameKind::Body, &with(&[0; 31])), Malformed::TooShort { needed: 32, .. }));
     assert!(matches!(response(FrameKind::Status, &with(&[0; 19])), Malformed::TooShort { needed: 20, .. }));
 }

@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use alys_chain::{BlockId, Body, CertifiedHeader};
+use alys_chain::{BlockId, Body, CertifiedHeader, Report};
 use alys_wire::Status;
 use bytes::Bytes;
 use thiserror::Error;
@@ -23,6 +23,8 @@ pub enum Answer {
     Bodies(Vec<(BlockId, Option<Body>)>),
     /// To a request for a claim: the encoded claim; the only piece.
     Claim(Bytes),
+    /// To a request for a report; the only piece.
+    Report(Report),
     /// The last piece: how it ended. Comes exactly once.
     End(Outcome),
 }
@@ -33,6 +35,7 @@ impl Answer {
         match self {
             Self::Status(_) | Self::End(_) => OVERHEAD + size_of::<Status>(),
             Self::Claim(claim) => OVERHEAD + claim.len(),
+            Self::Report(_) => OVERHEAD + Report::SIZE,
             Self::Headers(headers) => OVERHEAD + headers.len() * size_of::<CertifiedHeader>(),
             Self::Bodies(bodies) => bodies
                 .iter()

@@ -16,6 +16,7 @@ use crate::answers::{Answer, Outcome, Violation};
 pub(crate) enum Wanted {
     Status,
     Claim,
+    Report,
     Headers { next: Height, left: u32 },
     Bodies { ids: Vec<BlockId>, next: usize },
     Nothing,
@@ -26,6 +27,7 @@ impl Wanted {
         match request {
             Request::Status => Self::Status,
             Request::Claim { .. } => Self::Claim,
+            Request::Report { .. } => Self::Report,
             Request::Headers { from, count } => Self::Headers { next: *from, left: *count },
             Request::Bodies { ids } => Self::Bodies { ids: ids.clone(), next: 0 },
         }
@@ -38,7 +40,9 @@ impl Wanted {
     pub fn take(&mut self, piece: &Response) -> Result<(), Violation> {
         match (&mut *self, piece) {
             (_, Response::End { .. } | Response::Refused { .. }) => {}
-            (Self::Status, Response::Status(_)) | (Self::Claim, Response::Claim(_)) => *self = Self::Nothing,
+            (Self::Status, Response::Status(_))
+            | (Self::Claim, Response::Claim(_))
+            | (Self::Report, Response::Report(_)) => *self = Self::Nothing,
             (Self::Headers { left: 0, .. }, Response::Header(_)) => return Err(Violation::TooMuch),
             (Self::Headers { next, left }, Response::Header(certified)) => {
                 if certified.header.height != *next {
@@ -72,6 +76,7 @@ pub(crate) fn add(batch: &mut Option<Answer>, piece: Response) {
         (_, Response::Missing { block }) => *batch = Some(Answer::Bodies(vec![(block, None)])),
         (_, Response::Status(status)) => *batch = Some(Answer::Status(status)),
         (_, Response::Claim(claim)) => *batch = Some(Answer::Claim(claim)),
+        (_, Response::Report(report)) => *batch = Some(Answer::Report(report)),
         (_, Response::End { .. } | Response::Refused { .. }) => {}
     }
 }

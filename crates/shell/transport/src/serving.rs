@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use alys_chain::{BlockId, Body};
+use alys_chain::{BlockId, Body, Report};
 use alys_wire::limits::{MAX_BODIES_ANSWER_BYTES, MAX_CERTIFIED_HEADER_BYTES, MAX_RETRY_AFTER};
 use alys_wire::{PeerId, Request, Response, Status};
 use bytes::Bytes;
@@ -197,6 +197,7 @@ pub(crate) fn payload(piece: &Response) -> usize {
         Response::Header(_) => MAX_CERTIFIED_HEADER_BYTES,
         Response::Body { body, .. } => body.0.len(),
         Response::Claim(claim) => claim.len(),
+        Response::Report(_) => Report::SIZE,
         Response::Missing { .. } | Response::End { .. } | Response::Refused { .. } => 0,
     }
 }
@@ -229,6 +230,9 @@ impl Reading {
             Request::Status => Ok(vec![Response::Status(Box::new(source.status()?))]),
             Request::Claim { nonce } => {
                 Ok(vec![Response::Claim(source.claim(asker, *nonce)?.ok_or(Unavailable)?)])
+            }
+            Request::Report { nonce } => {
+                Ok(vec![Response::Report(source.report(*nonce)?.ok_or(Unavailable)?)])
             }
             Request::Headers { from, count } => {
                 let headers = source.headers(*from, *count)?.into_iter().take(*count as usize);

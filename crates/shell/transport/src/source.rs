@@ -1,6 +1,6 @@
 //! What peers are served from.
 
-use alys_chain::{BlockId, CertifiedHeader, Height};
+use alys_chain::{BlockId, CertifiedHeader, Height, Report};
 use alys_wire::limits::NONCE_BYTES;
 use alys_wire::{PeerId, Status};
 use bytes::Bytes;
@@ -33,6 +33,15 @@ pub trait BlockSource: Send + Sync + 'static {
     /// # Errors
     /// [`Unavailable`] when nothing can be signed now.
     fn claim(&self, asker: PeerId, nonce: [u8; NONCE_BYTES]) -> Result<Option<Bytes>, Unavailable>;
+
+    /// Our signed report on the best certified block that we know, over this nonce; `None` (what a node without an authority's key says) if
+    /// we are no authority.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when nothing can be signed now.
+    fn report(&self, _nonce: [u8; NONCE_BYTES]) -> Result<Option<Report>, Unavailable> {
+        Ok(None)
+    }
 }
 
 /// The store cannot be read now; the request is refused without blame.

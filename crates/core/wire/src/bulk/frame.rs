@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::limits::{
     BLOCK_ID_BYTES, FRAME_HEAD_BYTES, MAX_BODY_BYTES, MAX_CERTIFIED_HEADER_BYTES, MAX_CLAIM_BYTES,
-    MAX_REQUEST_PAYLOAD_BYTES, MAX_STATUS_BYTES, NONCE_BYTES,
+    MAX_REPORT_BYTES, MAX_REQUEST_PAYLOAD_BYTES, MAX_STATUS_BYTES, NONCE_BYTES,
 };
 use crate::malformed::Malformed;
 
@@ -22,6 +22,8 @@ pub enum FrameKind {
     AskBodies,
     /// [`Request::Claim`](super::Request::Claim).
     AskClaim,
+    /// [`Request::Report`](super::Request::Report).
+    AskReport,
     /// [`RequestFrame::Cancel`](super::RequestFrame::Cancel).
     Cancel,
     /// [`Response::Status`](super::Response::Status).
@@ -34,6 +36,8 @@ pub enum FrameKind {
     Missing,
     /// [`Response::Claim`](super::Response::Claim).
     Claim,
+    /// [`Response::Report`](super::Response::Report).
+    Report,
     /// [`Response::End`](super::Response::End).
     End,
     /// [`Response::Refused`](super::Response::Refused).
@@ -42,17 +46,19 @@ pub enum FrameKind {
 
 impl FrameKind {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::AskStatus,
         Self::AskHeaders,
         Self::AskBodies,
         Self::AskClaim,
+        Self::AskReport,
         Self::Cancel,
         Self::Status,
         Self::Header,
         Self::Body,
         Self::Missing,
         Self::Claim,
+        Self::Report,
         Self::End,
         Self::Refused,
     ];
@@ -66,6 +72,7 @@ impl FrameKind {
             Self::AskBodies => 0x03,
             Self::AskClaim => 0x04,
             Self::Cancel => 0x05,
+            Self::AskReport => 0x06,
             Self::Status => 0x81,
             Self::Header => 0x82,
             Self::Body => 0x83,
@@ -73,6 +80,7 @@ impl FrameKind {
             Self::Claim => 0x85,
             Self::End => 0x86,
             Self::Refused => 0x87,
+            Self::Report => 0x88,
         }
     }
 
@@ -90,12 +98,13 @@ impl FrameKind {
                 Self::AskStatus | Self::Cancel => 0,
                 Self::AskHeaders => 8 + 4,
                 Self::AskBodies => MAX_REQUEST_PAYLOAD_BYTES - ID_BYTES,
-                Self::AskClaim => NONCE_BYTES,
+                Self::AskClaim | Self::AskReport => NONCE_BYTES,
                 Self::Status => MAX_STATUS_BYTES,
                 Self::Header => MAX_CERTIFIED_HEADER_BYTES,
                 Self::Body => BLOCK_ID_BYTES + MAX_BODY_BYTES,
                 Self::Missing => BLOCK_ID_BYTES,
                 Self::Claim => MAX_CLAIM_BYTES,
+                Self::Report => MAX_REPORT_BYTES,
                 Self::End => 4,
                 Self::Refused => 1 + 4,
             }

@@ -10,7 +10,7 @@ mod payload;
 
 use core::time::Duration;
 
-use alys_chain::{BlockId, Body, CertifiedHeader, Height};
+use alys_chain::{BlockId, Body, CertifiedHeader, Height, Report};
 use bytes::Bytes;
 
 use crate::limits::NONCE_BYTES;
@@ -41,6 +41,11 @@ pub enum Request {
     /// The claim that binds the peer's id to its authority key, signed over this nonce (see `alys_chain::claim`).
     Claim {
         /// Drawn freshly for each request, so that no old claim can be shown again.
+        nonce: [u8; NONCE_BYTES],
+    },
+    /// The peer's signed report on the best certified block that it knows, over this nonce (see `alys_chain::report`).
+    Report {
+        /// Drawn freshly for each round of requests, so that no old report can be shown again.
         nonce: [u8; NONCE_BYTES],
     },
 }
@@ -92,9 +97,11 @@ pub enum Response {
     },
     /// To [`Request::Claim`]: the encoded claim.
     Claim(Bytes),
+    /// To [`Request::Report`]. Its signature is for the receiver to check.
+    Report(Report),
     /// The end of the answer. Fewer items than asked mean nothing but that these were served.
     End {
-        /// How many items (status, headers, bodies, claims) were served; missing ones are not counted.
+        /// How many items (status, headers, bodies, claims, reports) were served; missing ones are not counted.
         served: u32,
     },
     /// The request is not answered, or not to its end.

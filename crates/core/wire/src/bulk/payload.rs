@@ -1,6 +1,6 @@
 //! The payloads of frames: the request id, then the SSZ encoding of the content.
 
-use alys_chain::{BlockId, Body, CertifiedHeader, Height};
+use alys_chain::{BlockId, Body, CertifiedHeader, Height, Report};
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{
@@ -34,6 +34,7 @@ impl RequestFrame {
                 return decode_bodies(fields.rest()).map(|request| Self::Ask { id, request });
             }
             FrameKind::AskClaim => Request::Claim { nonce: fields.array()? },
+            FrameKind::AskReport => Request::Report { nonce: fields.array()? },
             other => return Err(Malformed::Unknown { what: "request type", got: other.code() }),
         };
         fields.end()?;
@@ -56,7 +57,9 @@ impl RequestFrame {
             Self::Ask { request: Request::Bodies { ids }, .. } => {
                 ids.iter().for_each(|id| out.put_slice(id.as_bytes()));
             }
-            Self::Ask { request: Request::Claim { nonce }, .. } => out.put_slice(nonce),
+            Self::Ask { request: Request::Claim { nonce } | Request::Report { nonce }, .. } => {
+                out.put_slice(nonce);
+            }
         }
         finish(out, head, 0);
     }
@@ -68,6 +71,7 @@ fn request_kind(request: &Request) -> FrameKind {
         Request::Headers { .. } => FrameKind::AskHeaders,
         Request::Bodies { .. } => FrameKind::AskBodies,
         Request::Claim { .. } => FrameKind::AskClaim,
+        Request::Report { .. } => FrameKind::AskReport,
     }
 }
 
@@ -109,6 +113,7 @@ impl ResponseFrame {
             FrameKind::Status => Response::Status(Box::new(Status::decode(&content())?)),
             FrameKind::Header => Response::Header(Box::new(CertifiedHeader::decode(fields.rest())?)),
             FrameKind::Claim => Response::Claim(content()),
+            FrameKind::Report => Response::Report(Report::decode(fields.rest())?),
             FrameKind::Body => {
                 let block = BlockId(fields.array()?);
                 Response::Body { block, body: Body(frame.payload.slice(BODY_HEAD_BYTES..)) }
@@ -133,6 +138,7 @@ impl ResponseFrame {
             }
             Response::Missing { block } => out.put_slice(block.as_bytes()),
             Response::Claim(claim) => out.put_slice(claim),
+            Response::Report(report) => out.put_slice(&report.encode()),
             Response::End { served } => out.put_u32_le(*served),
             Response::Refused { reason, retry_after } => {
                 out.put_u8(reason.code());
@@ -151,6 +157,7 @@ fn response_kind(response: &Response) -> FrameKind {
         Response::Body { .. } => FrameKind::Body,
         Response::Missing { .. } => FrameKind::Missing,
         Response::Claim(_) => FrameKind::Claim,
+        Response::Report(_) => FrameKind::Report,
         Response::End { .. } => FrameKind::End,
         Response::Refused { .. } => FrameKind::Refused,
     }

@@ -1,8 +1,8 @@
 //! Well-formed values of every kind, the awkward ones included.
 
 use alys_chain::{
-    Approval, AuthorityIndex, BlockId, Body, Certificate, CertifiedHeader, Hash, Header, Height, SetId,
-    SetQuorum, Slot,
+    Approval, AuthorityIndex, Best, BlockId, Body, Certificate, CertifiedHeader, Hash, Header, Height,
+    Report, Seat, SetId, SetQuorum, Slot,
 };
 use alys_wire::{
     GossipMessage, Proposal, Refusal, Request, RequestFrame, RequestId, Response, ResponseFrame, RetryAfter,
@@ -47,6 +47,11 @@ pub fn certified() -> CertifiedHeader {
     CertifiedHeader { header: header(), certificate: certificate() }
 }
 
+pub fn report() -> Report {
+    let seat = Seat { set: SetId(1), authority: AuthorityIndex(4) };
+    Report { seat, best: Best { slot: Slot(9), block: header().id() }, signature: [0xb5; 48] }
+}
+
 pub fn body() -> Body {
     Body::encode(&[&[1; 30][..], &[2; 1], &[3; 100]]).expect("three small transactions")
 }
@@ -69,6 +74,7 @@ pub fn requests() -> Vec<RequestFrame> {
         ask(3, Request::Bodies { ids: vec![BlockId([1; 32]), BlockId([2; 32])] }),
         ask(4, Request::Claim { nonce: [9; 32] }),
         RequestFrame::Cancel { id: RequestId(3) },
+        ask(5, Request::Report { nonce: [8; 32] }),
     ]
 }
 
@@ -92,6 +98,7 @@ pub fn responses() -> Vec<ResponseFrame> {
         Response::Missing { block },
         Response::Claim(Bytes::from_static(&[5; 61])),
         Response::End { served: 3 },
+        Response::Report(report()),
     ]);
     (1..).zip(pieces).map(|(id, response)| ResponseFrame { id: RequestId(id), response }).collect()
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use alys_chain::{
-    AuthorityIndex, BlockId, Certificate, CertifiedHeader, Hash, Header, Height, SetId, SetQuorum, Slot,
+    AuthorityIndex, Best, BlockId, Certificate, CertifiedHeader, Hash, Header, Height, Report, Seat, SetId,
+    SetQuorum, Slot,
 };
 use alys_transport::{BlockSource, Unavailable};
 use alys_wire::limits::NONCE_BYTES;
@@ -99,4 +100,17 @@ impl BlockSource for Chain {
         let claim = [asker.as_bytes(), &nonce].concat();
         Ok((!self.headers.is_empty()).then(|| Bytes::from(claim)))
     }
+
+    fn report(&self, nonce: [u8; NONCE_BYTES]) -> Result<Option<Report>, Unavailable> {
+        self.check()?;
+        Ok(self.headers.last().map(|last| report(last, nonce)))
+    }
+}
+
+/// What a node with this head says. The transport looks at nothing in it.
+pub fn report(head: &CertifiedHeader, nonce: [u8; NONCE_BYTES]) -> Report {
+    let mut signature = [1; 48];
+    signature[..NONCE_BYTES].copy_from_slice(&nonce);
+    let best = Best { slot: head.header.slot, block: head.certificate.block };
+    Report { seat: Seat { set: SetId(0), authority: AuthorityIndex(1) }, best, signature }
 }

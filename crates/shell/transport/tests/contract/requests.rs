@@ -8,7 +8,7 @@ use alys_transport::{Answer, Command, Fault, Outcome, ServingLimits};
 use alys_wire::{PeerId, Request};
 use bytes::Bytes;
 
-use crate::chain::Chain;
+use crate::chain::{Chain, report};
 use crate::world::{Node, World, patiently, read};
 
 fn headers(pieces: Vec<Answer>) -> Vec<CertifiedHeader> {
@@ -58,11 +58,17 @@ pub async fn a_peer_serves_its_chain(mut world: World) {
     let claim = Bytes::from([node.peer.as_bytes(), &[5; 32]].concat());
     assert_eq!((pieces, outcome), (vec![Answer::Claim(claim)], Outcome::Done));
 
+    let (pieces, outcome) = node.answer(server.peer, Request::Report { nonce: [6; 32] }).await;
+    let head = server.chain.headers_from(300, 1)[0];
+    assert_eq!((pieces, outcome), (vec![Answer::Report(report(&head, [6; 32]))], Outcome::Done));
+
     // Both directions serve; this one has no chain and no key.
     let mut server = server;
     let (pieces, outcome) = server.answer(node.peer, ask_headers(1, 10)).await;
     assert_eq!((pieces, outcome), (vec![], Outcome::Done));
     let (_, outcome) = server.answer(node.peer, Request::Claim { nonce: [5; 32] }).await;
+    assert_eq!(outcome, Outcome::Unavailable);
+    let (_, outcome) = server.answer(node.peer, Request::Report { nonce: [5; 32] }).await;
     assert_eq!(outcome, Outcome::Unavailable);
 }
 
