@@ -5,5 +5,20 @@
 //! - **On failure**: a message that says what was wrong and what to do, and a distinct exit code.
 #![forbid(unsafe_code)]
 
+pub mod chainfile;
+pub mod cli;
+pub mod console;
+mod cores;
+pub mod exit;
+pub mod export;
+#[cfg(test)]
+mod fixture;
+pub mod generate;
+pub mod genesis;
+pub mod home;
+pub mod import;
+pub mod init;
 pub mod keyfile;
+pub mod keys;
+pub mod progress;
 pub mod settings;

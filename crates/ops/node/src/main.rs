@@ -1,3 +1,9 @@
 //! The `alys` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    alys_node::cli::run(alys_node::cli::Cli::parse()).into()
+}

@@ -103,6 +103,14 @@ impl Layers {
     pub fn file(&mut self, path: &Path) -> Result<(), Error> {
         let text =
             std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.into(), source })?;
+        self.text_of_file(path, &text)
+    }
+
+    /// Adds the text of the TOML file at `path`.
+    ///
+    /// # Errors
+    /// If it is no TOML, or holds an unknown key or a value of the wrong type.
+    pub fn text_of_file(&mut self, path: &Path, text: &str) -> Result<(), Error> {
         let table: Table = text
             .parse()
             .map_err(|e: toml::de::Error| Error::Syntax { path: path.into(), reason: e.to_string() })?;
@@ -173,6 +181,9 @@ impl Layers {
 
     fn set(&mut self, key: String, value: Value, origin: Origin) -> Result<(), Error> {
         let Some((known, _)) = self.values.get(&key) else {
+            if self.is_empty_section(&key, &value) {
+                return Ok(());
+            }
             let suggestion = closest(&key, self.values.keys().cloned());
             return Err(Error::Unknown { key, origin, suggestion });
         };
@@ -182,6 +193,12 @@ impl Layers {
         }
         self.values.insert(key, (value, origin));
         Ok(())
+    }
+
+    /// Whether it is a known section in which everything is commented out.
+    fn is_empty_section(&self, key: &str, value: &Value) -> bool {
+        let is_in = |known: &String| known.strip_prefix(key).is_some_and(|rest| rest.starts_with('.'));
+        value.as_table().is_some_and(Table::is_empty) && self.values.keys().any(is_in)
     }
 }
 
@@ -258,6 +275,7 @@ mod tests {
     fn an_unknown_key_is_refused_with_the_one_that_was_meant() {
         let error = file("[network]\nmax_conections = 5").unwrap_err().to_string();
         assert!(error.contains("did you mean `network.max_connections`?"), "{error}");
+        assert!(file("[network]").is_ok(), "a section without a value says nothing");
         let error = file("[netwerk]").unwrap_err().to_string();
         assert!(error.contains("unknown setting `netwerk`"), "{error}");
         let error = environment(&mut Layers::default(), "ALYS_RPC_LISTN", "x").unwrap_err().to_string();

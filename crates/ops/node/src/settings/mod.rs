@@ -6,11 +6,16 @@
 //! - **On failure**: an error that names the key, where its value came from, what is allowed and why. Nothing starts with settings that are half right.
 
 mod check;
+mod edit;
 mod layers;
 
 use serde::{Deserialize, Serialize};
 
+pub use edit::with_value;
 pub use layers::{Error, Layers};
+
+/// A settings file in which every setting stands with its explanation, commented out at its default.
+pub const TEMPLATE: &str = include_str!("template.toml");
 
 /// All settings. Durations are in milliseconds (`_ms`), sizes in bytes (`_bytes`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -70,6 +75,8 @@ pub struct Production {
     pub enabled: bool,
     /// How much of the chain must be here before this node may produce, in ten-thousandths (9,950 is 99.5 %).
     pub threshold_e4: u32,
+    /// The authority's key file, relative to the data directory; empty: `keys/authority.key`, if it is there.
+    pub authority_key: String,
 }
 
 /// The RPC server.
@@ -120,9 +127,23 @@ impl Default for Settings {
                 checkpoint_interval: 100,
                 checkpoint_retention: 10,
             },
-            production: Production { enabled: true, threshold_e4: 9_950 },
+            production: Production { enabled: true, threshold_e4: 9_950, authority_key: String::new() },
             rpc: Rpc { enabled: true, listen: "127.0.0.1:8645".into() },
             log: Log { filter: "info".into(), format: LogFormat::Text },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_template_names_every_setting_at_its_default() {
+        let is_setting = |line: &&str| line.strip_prefix("# ").is_some_and(|rest| rest.contains(" = "));
+        let uncommented: Vec<&str> =
+            TEMPLATE.lines().map(|line| if is_setting(&line) { &line[2..] } else { line }).collect();
+        let settings: Settings = toml::from_str(&uncommented.join("\n")).unwrap();
+        assert_eq!(settings, Settings::default());
     }
 }
