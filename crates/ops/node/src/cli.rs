@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::console::note;
 use crate::exit::{Exit, Failure};
-use crate::{export, generate, import, init, keys};
+use crate::{devnet, export, generate, import, init, keys};
 
 /// A node of a federated Bitcoin sidechain.
 #[derive(Debug, Parser)]
@@ -30,6 +30,8 @@ enum Command {
     Generate(generate::Generate),
     /// Write the chain of a data directory into a file.
     Export(export::Export),
+    /// Run a federation on this machine: four nodes with a history, and a newcomer that syncs it and earns its turn.
+    Devnet(devnet::Devnet),
     /// Read a chain file into a data directory; everything is verified.
     Import(import::Import),
 }
@@ -49,6 +51,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Init(command) => init::run(&command),
         Command::Keys(command) => keys::run(&command),
         Command::Generate(command) => generate::run(&command),
+        Command::Devnet(command) => devnet::run(&command),
         Command::Export(command) => export::run(&command),
         Command::Import(command) => import::run(&command),
     };

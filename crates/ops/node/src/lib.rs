@@ -9,6 +9,7 @@ pub mod chainfile;
 pub mod cli;
 pub mod console;
 mod cores;
+pub mod devnet;
 pub mod exit;
 pub mod export;
 #[cfg(test)]

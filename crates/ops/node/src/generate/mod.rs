@@ -15,7 +15,9 @@ use std::thread::{self, ScopedJoinHandle};
 
 use alys_actor::Clock;
 use alys_actors::chain::local::{LocalChain, VerifiedBlock};
+use alys_chain::consensus::SigningRecord;
 use alys_chain::{Genesis, SecretKey, Slot, UnixMillis};
+use alys_storage::{Batch, Durability};
 use clap::Args;
 
 use crate::console::{duration, grouped, say};
@@ -136,6 +138,27 @@ fn fresh_chain(home: &Home) -> Result<LocalChain, Failure> {
     let root = home.directory().root().display();
     let message = format!("{root} holds a chain of height {height} already: generate into a fresh directory");
     Err(Failure::new(Exit::Usage, message))
+}
+
+/// Leaves in a directory the signing record of an authority that approved the whole chain in it. A node that starts on a copied history would else
+/// count as one that lost its record, and be silent until others go on without it. For an authority that really signs elsewhere this is never right.
+///
+/// # Errors
+/// [`Exit::Storage`].
+pub fn sign_off(home: &Home) -> Result<(), Failure> {
+    let chain = home.chain()?;
+    let (head, store) = (chain.head(), chain.store());
+    let parent = match store.header(head.block)? {
+        Some(stored) if head.height.0 > 0 => {
+            store.header(stored.header.parent)?.map(|parent| parent.header.slot)
+        }
+        _ => None,
+    };
+    let record = SigningRecord { last: head.slot, block: head.block, lock: parent.unwrap_or(Slot::ZERO) };
+    let mut batch = Batch::new();
+    batch.record_signing(record);
+    store.commit(batch, Durability::Durable)?;
+    Ok(())
 }
 
 type Group = Arc<Vec<VerifiedBlock>>;
