@@ -4,3 +4,4 @@
 pub mod chain;
 pub mod network;
 pub mod peer;
+pub mod sync;

@@ -1,0 +1,73 @@
+//! What people and the chain ask of sync.
+
+use alys_actor::{Context, Handler};
+use alys_sync::{Event, GateReport, SyncStatus};
+
+use super::Seed;
+use super::actor::SyncActor;
+use super::ingress::{CanProduceBlocks, GetSyncStatus, PauseSync, Refused, ResumeSync, StartSync, StopSync};
+
+impl SyncActor {
+    /// Gives a command to the machine. What the machine takes is remembered for the next incarnation.
+    fn command(&mut self, ctx: &mut Context<Self>, event: Event, then: Seed) -> Result<(), Refused> {
+        self.refused = None;
+        let before = std::mem::replace(&mut self.seed, then);
+        self.step(ctx, event);
+        match self.refused.take() {
+            Some(reason) => {
+                self.seed = before;
+                Err(Refused::State(reason))
+            }
+            None => {
+                // An order may be finished at once, and is then not remembered.
+                ctx.checkpoint(self.seed);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Handler<StartSync> for SyncActor {
+    async fn handle(&mut self, order: StartSync, ctx: &mut Context<Self>) -> Result<(), Refused> {
+        let next = self.view.borrow().head.height.saturating_add(1);
+        if let Some(from) = order.from_height.filter(|from| *from > next) {
+            return Err(Refused::Hole { from, next });
+        }
+        self.tick(ctx);
+        let start = Event::Start(self.start_of(&order));
+        self.command(ctx, start, Seed { order: Some(order), paused: false })
+    }
+}
+
+impl Handler<StopSync> for SyncActor {
+    async fn handle(&mut self, _: StopSync, ctx: &mut Context<Self>) -> Result<(), Refused> {
+        self.command(ctx, Event::Stop, Seed::default())
+    }
+}
+
+impl Handler<PauseSync> for SyncActor {
+    async fn handle(&mut self, _: PauseSync, ctx: &mut Context<Self>) -> Result<(), Refused> {
+        self.command(ctx, Event::Pause, Seed { paused: true, ..self.seed })
+    }
+}
+
+impl Handler<ResumeSync> for SyncActor {
+    async fn handle(&mut self, _: ResumeSync, ctx: &mut Context<Self>) -> Result<(), Refused> {
+        self.command(ctx, Event::Resume, Seed { paused: false, ..self.seed })
+    }
+}
+
+impl Handler<GetSyncStatus> for SyncActor {
+    async fn handle(&mut self, _: GetSyncStatus, _: &mut Context<Self>) -> SyncStatus {
+        self.machine.status(self.now())
+    }
+}
+
+impl Handler<CanProduceBlocks> for SyncActor {
+    async fn handle(&mut self, ask: CanProduceBlocks, _: &mut Context<Self>) -> GateReport {
+        let last_signed = self.view.borrow().last_signed;
+        let report = self.machine.may_produce(self.now(), ask.slot, last_signed);
+        self.parts.metrics.gate(&report);
+        report
+    }
+}

@@ -1,0 +1,115 @@
+//! What sync needs of the rest of the node, as narrow as it can be, and how the mailboxes of the others fit.
+//!
+//! No port waits: what takes time gives a future, which the actor runs beside itself.
+
+use alys_chain::{Certificate, Slot};
+use alys_peers::Observation;
+use alys_sync::{Condition, ConditionName, GateReport};
+use alys_transport::DisconnectReason;
+use alys_wire::PeerId;
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::{broadcast, watch};
+
+use super::ingress::SyncMailbox;
+use crate::chain::local::VerifiedBlock;
+use crate::chain::{ChainEvent, ChainMailbox, ChainView, Gate, ImportError, Imported};
+use crate::network::{Listener, NetworkMailbox, SyncPort};
+use crate::peer::PeerMailbox;
+
+/// The local chain.
+pub trait ChainPort: Send + Sync + 'static {
+    /// The chain at a glance, now and whenever it changes.
+    fn watch(&self) -> watch::Receiver<ChainView>;
+
+    /// The news from now on.
+    fn events(&self) -> broadcast::Receiver<ChainEvent>;
+
+    /// Executes these blocks and makes them durable. Blocks that are durable already count as imported.
+    fn import(&self, blocks: Vec<VerifiedBlock>) -> BoxFuture<'static, Result<Imported, ImportError>>;
+}
+
+impl ChainPort for ChainMailbox {
+    fn watch(&self) -> watch::Receiver<ChainView> {
+        Self::watch(self)
+    }
+
+    fn events(&self) -> broadcast::Receiver<ChainEvent> {
+        Self::events(self)
+    }
+
+    fn import(&self, blocks: Vec<VerifiedBlock>) -> BoxFuture<'static, Result<Imported, ImportError>> {
+        let chain = self.clone();
+        async move { Self::import(&chain, blocks).await }.boxed()
+    }
+}
+
+/// The peer book.
+pub trait PeerPort: Send + Sync + 'static {
+    /// Tells it what was seen. Never waits.
+    fn observe(&self, peer: PeerId, what: Observation);
+
+    /// What this node thinks of its peers, in the book's own encoding, for a checkpoint; empty where it is not to be had.
+    fn states(&self) -> Bytes {
+        Bytes::new()
+    }
+}
+
+impl PeerPort for PeerMailbox {
+    fn observe(&self, peer: PeerId, what: Observation) {
+        if let Err(why) = Self::observe(self, peer, what) {
+            tracing::warn!(?peer, ?what, %why, "the peer book did not hear of this");
+        }
+    }
+}
+
+/// The network.
+pub trait NetworkPort: Send + Sync + 'static {
+    /// Asks it to tell us of everybody who is connected: a new incarnation knows nobody. Never waits.
+    fn introduce(&self);
+}
+
+impl NetworkPort for NetworkMailbox {
+    fn introduce(&self) {
+        if let Err(why) = Self::introduce(self, Listener::Sync) {
+            tracing::warn!(%why, "the network did not hear that sync knows nobody");
+        }
+    }
+}
+
+impl SyncPort for SyncMailbox {
+    fn peer_connected(&self, peer: PeerId) -> Result<(), alys_actor::SendError> {
+        Self::peer_connected(self, peer)
+    }
+
+    fn peer_disconnected(&self, peer: PeerId, reason: DisconnectReason) -> Result<(), alys_actor::SendError> {
+        Self::peer_disconnected(self, peer, reason)
+    }
+
+    fn authority_identified(
+        &self,
+        peer: PeerId,
+        authority: Option<alys_chain::AuthorityIndex>,
+    ) -> Result<(), alys_actor::SendError> {
+        Self::authority_identified(self, peer, authority)
+    }
+}
+
+impl Gate for SyncMailbox {
+    fn ask(&self, slot: Slot) -> BoxFuture<'static, GateReport> {
+        let sync = self.clone();
+        async move { sync.can_produce(slot).await.unwrap_or_else(|why| closed(why.to_string())) }.boxed()
+    }
+
+    fn behind(&self, certificate: Certificate) {
+        Self::behind(self, None, certificate.slot);
+    }
+}
+
+/// The gate while nobody knows better.
+fn closed(why: String) -> GateReport {
+    let condition =
+        Condition { name: ConditionName::Running, holds: false, value: why, required: "running".to_owned() };
+    GateReport { open: false, conditions: vec![condition] }
+}

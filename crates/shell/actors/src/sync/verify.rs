@@ -1,0 +1,294 @@
+//! Checking what peers served, on the CPU pool: headers in ranges, bodies in batches, the heads of statuses.
+//!
+//! A batch is cut into as many parts as there are workers. It never mixes peers, and a worker's panic costs it the time, nothing else: the fault is
+//! ours, and the machine tries again.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use alys_actor::{Pool, PoolError, Priority, Stream};
+use alys_chain::batch::{self, Entry, Search};
+use alys_chain::verify::{self, Parent};
+use alys_chain::{BlockId, Body, CertifiedHeader, Invalid, Linked, RangeFault, Required, Rules, UnixMillis};
+use alys_ledger::ChainId;
+use alys_storage::{Store, StoreError};
+use alys_sync::{Fault, HeaderVerdict, Offence};
+use futures::future::join_all;
+use rand_core::SeedableRng;
+
+use super::Parts;
+use crate::chain::local::{BadBody, PreparedBlock};
+
+/// The least certificates in a part: below this their common sum is not worth its pairings.
+const LEAST_CERTIFICATES: usize = 64;
+/// The least bytes of bodies in a part: some tens of transactions, half a millisecond, so that the way to a worker and back is lost in it.
+const LEAST_BODY_BYTES: usize = 8 << 10;
+/// What a body costs to check beside its bytes, in bytes.
+const BODY_OVERHEAD: usize = 32;
+
+/// Everything that checking needs. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Verifier {
+    rules: Arc<Rules>,
+    chain_id: ChainId,
+    store: Arc<dyn Store>,
+    pool: Pool,
+    workers: usize,
+}
+
+/// What became of a range of headers.
+#[derive(Debug)]
+pub(super) enum Headers {
+    /// The block that it stands on is not known here (yet).
+    Unknown,
+    /// It was checked on this block.
+    Checked { parent: Parent, verdict: HeaderVerdict },
+}
+
+/// A range on its parent, its links checked.
+struct OnParent {
+    parent: Parent,
+    linked: Linked,
+    held: usize,
+    fault: Option<Fault>,
+}
+
+impl Verifier {
+    pub fn new(parts: &Parts) -> Self {
+        Self {
+            rules: parts.rules.clone(),
+            chain_id: parts.chain_id,
+            store: parts.store.clone(),
+            pool: parts.pool.clone(),
+            workers: parts.config.workers.get(),
+        }
+    }
+
+    /// Checks a range on `parent`, or on the stored block that it names.
+    pub async fn headers(
+        &self,
+        parent: Option<Parent>,
+        headers: Arc<[CertifiedHeader]>,
+        now: UnixMillis,
+        rng: Stream,
+    ) -> Result<Headers, Fault> {
+        let (this, range) = (self.clone(), headers.clone());
+        let linked = self.pool.run(Priority::Normal, move || this.link(parent, &range, now)).await;
+        let Some(on) = linked.map_err(ours)?? else { return Ok(Headers::Unknown) };
+        let OnParent { parent, linked, held, fault } = on;
+        let count = linked.outcome.count;
+        let wrong = self.certificates(&headers, Arc::new(linked), rng).await?;
+        let verdict = match wrong {
+            None => HeaderVerdict { valid: count, held: held.min(count), fault },
+            Some((valid, invalid)) => {
+                let fault = Some(Fault::Peer(offence(&invalid)));
+                HeaderVerdict { valid, held: held.min(valid), fault }
+            }
+        };
+        Ok(Headers::Checked { parent, verdict })
+    }
+
+    fn link(
+        &self,
+        parent: Option<Parent>,
+        headers: &[CertifiedHeader],
+        now: UnixMillis,
+    ) -> Result<Option<OnParent>, Fault> {
+        let Some(first) = headers.first() else { return Ok(None) };
+        let parent = match parent {
+            Some(parent) => Some(parent),
+            None => self.stored_parent(first.header.parent).map_err(ours)?,
+        };
+        let Some(parent) = parent else { return Ok(None) };
+        let (linked, fault) = self.link_as_far_as_it_goes(&parent, headers, now);
+        let linked_headers = headers.get(..linked.outcome.count).unwrap_or_default();
+        let held = self.held(linked_headers).map_err(ours)?;
+        Ok(Some(OnParent { parent, linked, held, fault }))
+    }
+
+    /// The links up to the first that is wrong or early, and what is wrong with that one.
+    fn link_as_far_as_it_goes(
+        &self,
+        parent: &Parent,
+        headers: &[CertifiedHeader],
+        now: UnixMillis,
+    ) -> (Linked, Option<Fault>) {
+        match verify::link_range(&self.rules, parent, headers, now) {
+            Ok(linked) => {
+                let early = linked.outcome.early.map(|early| Fault::Moment(early.to_string()));
+                (linked, early)
+            }
+            Err(RangeFault { index, invalid }) => {
+                let good = headers.get(..index).unwrap_or_default();
+                let (linked, early) = self.link_as_far_as_it_goes(parent, good, now);
+                // One that is early ends the range before the wrong one does.
+                (linked, early.or(Some(Fault::Peer(offence(&invalid)))))
+            }
+        }
+    }
+
+    fn stored_parent(&self, id: BlockId) -> Result<Option<Parent>, StoreError> {
+        let stored = self.store.header(id)?;
+        Ok(stored.map(|stored| Parent { header: stored.header, lineage: stored.lineage }))
+    }
+
+    /// How many of these, from the first on, are durable here and certified.
+    fn held(&self, headers: &[CertifiedHeader]) -> Result<usize, StoreError> {
+        for (i, header) in headers.iter().enumerate() {
+            let stored = self.store.header(header.certificate.block)?;
+            if stored.is_none_or(|stored| stored.certificate.is_none()) {
+                return Ok(i);
+            }
+        }
+        Ok(headers.len())
+    }
+
+    /// The first wrong certificate of a linked range.
+    async fn certificates(
+        &self,
+        headers: &Arc<[CertifiedHeader]>,
+        linked: Arc<Linked>,
+        mut rng: Stream,
+    ) -> Result<Option<(usize, Invalid)>, Fault> {
+        let parts = even_parts(linked.outcome.count, self.workers, LEAST_CERTIFICATES);
+        let jobs = parts.into_iter().map(|part| {
+            let (rules, headers, linked) = (self.rules.clone(), headers.clone(), linked.clone());
+            // Each part has weights of its own, drawn after the range is fixed.
+            let mut rng = Stream::from_rng(&mut rng);
+            self.pool.run(Priority::Normal, move || {
+                let all = linked.entries(&headers).skip(part.start).take(part.len());
+                let entries: Vec<Entry<'_>> = all.collect();
+                let first = batch::verify(&rules, &entries, Search::First, &mut rng).faults.pop_first();
+                first.map(|(index, invalid)| (part.start + index, invalid))
+            })
+        });
+        let found: Result<Vec<_>, PoolError> = join_all(jobs).await.into_iter().collect();
+        Ok(found.map_err(ours)?.into_iter().flatten().next())
+    }
+
+    /// Checks that these bodies are their blocks', and decodes them. In the order that they came in.
+    pub async fn bodies(
+        &self,
+        blocks: Vec<(CertifiedHeader, Body)>,
+    ) -> Vec<(CertifiedHeader, Result<PreparedBlock, Fault>)> {
+        let parts = parts_by_bytes(&blocks, self.workers);
+        let blocks: Arc<[(CertifiedHeader, Body)]> = blocks.into();
+        let jobs = parts.into_iter().map(|part| {
+            let (mine, chain_id) = (blocks.clone(), self.chain_id);
+            let headers = blocks.clone();
+            let job = self.pool.run(Priority::Normal, {
+                let part = part.clone();
+                move || mine[part].iter().map(|block| check(block, chain_id)).collect::<Vec<_>>()
+            });
+            async move {
+                let checked = job
+                    .await
+                    .unwrap_or_else(|error| part.clone().map(|_| Err(ours(error.clone()))).collect());
+                let headers = headers[part].iter().map(|(header, _)| *header);
+                headers.zip(checked).collect::<Vec<_>>()
+            }
+        });
+        join_all(jobs).await.into_iter().flatten().collect()
+    }
+
+    /// Whether a quorum approved the head that a peer shows.
+    ///
+    /// Its ancestry is not known, so neither is whether the quorum of an older set is due beside that of the slot's own; it is checked where it is
+    /// there. The skeleton decides that when it comes to this block, before anything is stored.
+    pub async fn head(&self, head: CertifiedHeader) -> Result<(), Fault> {
+        let this = self.clone();
+        self.pool.run(Priority::Normal, move || this.check_head(&head)).await.map_err(ours)?
+    }
+
+    fn check_head(&self, head: &CertifiedHeader) -> Result<(), Fault> {
+        let peers = |invalid: Invalid| Fault::Peer(offence(&invalid));
+        let CertifiedHeader { header, certificate } = head;
+        verify::check_header(&self.rules, header).map_err(peers)?;
+        certificate.check_subject(header).map_err(peers)?;
+        let stored = self.store.header(certificate.block).map_err(ours)?;
+        if stored.is_some_and(|stored| stored.certificate.is_some()) {
+            // That it is certified is known here; polls of a synced network cost no pairing.
+            return Ok(());
+        }
+        let own = self.rules.schedule().set_at(header.slot).id();
+        let joint = certificate.joint.as_ref().map(|joint| joint.set);
+        // A set that comes later never vouches: then the quorum is checked as one that is not due, which is refused.
+        let required = Required { own, old: joint.filter(|old| *old < own) };
+        certificate.verify(&self.rules, required).map_err(peers)
+    }
+}
+
+fn check((header, body): &(CertifiedHeader, Body), chain_id: ChainId) -> Result<PreparedBlock, Fault> {
+    let checked = PreparedBlock::check(header.header, header.certificate.block, body.clone(), chain_id);
+    checked.map_err(|bad| match bad {
+        BadBody::Body(_) => Fault::Peer(Offence::BadBody),
+        // It is the body that a quorum has approved, whoever served it: the doubt is about us.
+        BadBody::Transaction { .. } => Fault::Ours(format!("block {}: {bad}", header.header.height)),
+    })
+}
+
+/// What a peer did that served this.
+pub(super) const fn offence(invalid: &Invalid) -> Offence {
+    match invalid {
+        Invalid::Subject { .. }
+        | Invalid::Place { .. }
+        | Invalid::Set { .. }
+        | Invalid::Authority { .. }
+        | Invalid::Signers { .. }
+        | Invalid::NoQuorum { .. }
+        | Invalid::Joint { .. }
+        | Invalid::Signature { .. }
+        | Invalid::UnknownSet { .. }
+        | Invalid::Point { .. } => Offence::BadCertificate,
+        _ => Offence::BadHeader,
+    }
+}
+
+fn ours(error: impl ToString) -> Fault {
+    Fault::Ours(error.to_string())
+}
+
+/// Cuts `count` things into at most `most` parts of nearly the same size, none below `least` but where there is only one.
+fn even_parts(count: usize, most: usize, least: usize) -> Vec<Range<usize>> {
+    let parts = (count / least.max(1)).clamp(1, most.max(1));
+    let at = |i: usize| count * i / parts;
+    (0..parts).map(|i| at(i)..at(i + 1)).filter(|part| !part.is_empty()).collect()
+}
+
+/// Cuts bodies into at most about `most` parts of nearly the same work.
+fn parts_by_bytes(blocks: &[(CertifiedHeader, Body)], most: usize) -> Vec<Range<usize>> {
+    let cost = |(_, body): &(CertifiedHeader, Body)| body.0.len().saturating_add(BODY_OVERHEAD);
+    let total: usize = blocks.iter().map(cost).sum();
+    let share = total.div_ceil(most.max(1)).max(LEAST_BODY_BYTES);
+    let (mut parts, mut start, mut bytes) = (Vec::new(), 0, 0);
+    for (i, block) in blocks.iter().enumerate() {
+        bytes += cost(block);
+        if bytes >= share {
+            parts.push(start..i + 1);
+            (start, bytes) = (i + 1, 0);
+        }
+    }
+    if start < blocks.len() {
+        parts.push(start..blocks.len());
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_even_cover_everything_and_are_not_too_small() {
+        assert_eq!(even_parts(512, 4, 64), [0..128, 128..256, 256..384, 384..512]);
+        assert_eq!(even_parts(130, 4, 64), [0..65, 65..130]);
+        assert_eq!(even_parts(10, 4, 64), vec![0..10]);
+        assert!(even_parts(0, 4, 64).is_empty());
+        for count in 0..300 {
+            let parts = even_parts(count, 3, 7);
+            let all: Vec<usize> = parts.iter().cloned().flatten().collect();
+            assert_eq!(all, (0..count).collect::<Vec<_>>());
+            assert!(parts.len() <= 3);
+        }
+    }
+}
