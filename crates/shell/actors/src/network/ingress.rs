@@ -5,22 +5,14 @@ use std::sync::Arc;
 use alys_actor::{Addr, AskError, Lane, Mailbox, MailboxConfig, Message, Overflow, SendError};
 use alys_chain::{Approval, AuthorityIndex, Certificate};
 use alys_peers::Offence;
-use alys_transport::{Direction, Event, MessageId, Outcome, Verdict};
+use alys_transport::{Direction, Event, Outcome, Verdict};
 use alys_wire::{Address, GossipMessage, PeerId, Proposal, Topic};
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::actor::NetworkActor;
 use super::requests::Requests;
-
-/// The name of a gossiped message: what a verdict refers to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Gossiped {
-    /// The message.
-    pub id: MessageId,
-    /// The connected peer that forwarded it (not who made it).
-    pub source: PeerId,
-}
+use crate::chain::Gossiped;
 
 /// Who is told again about everybody that is connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
