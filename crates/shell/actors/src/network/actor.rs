@@ -7,13 +7,12 @@ use alys_wire::GossipMessage;
 
 use super::Parts;
 use super::ingress::{
-    BroadcastBlock, BroadcastTransaction, GetNetworkStatus, Introduce, Listener, NetworkStatus, StartNetwork,
-    Steer, StopNetwork, Validated,
+    BroadcastBlock, BroadcastTransaction, GetNetworkStatus, Gossiped, Introduce, Listener, NetworkStatus,
+    StartNetwork, Steer, StopNetwork, Validated,
 };
 use super::line::Line;
 use super::metrics::count;
 use super::requests::Requests;
-use crate::chain::Gossiped;
 use crate::peer::News;
 
 /// See the [module](super).

@@ -1,9 +1,9 @@
-//! Claims to be an authority: ours, as we show them to those who ask, and theirs, as we judge them.
+//! Claims of peers to be an authority, judged.
 
 use std::time::Duration;
 
 use alys_actor::{Clock, Pool, Priority};
-use alys_chain::{Claim, ClaimError, Parties, Rules, Seat, SecretKey, UnixMillis};
+use alys_chain::{Claim, ClaimError, Parties, Rules};
 use alys_transport::{Answer, Answers, Outcome};
 use alys_wire::PeerId;
 use alys_wire::limits::NONCE_BYTES;
@@ -13,41 +13,8 @@ use tokio::time::timeout;
 
 use super::ingress::Judged;
 
-/// How long a claim of ours holds, in milliseconds. It is verified within seconds; the rest is for clocks that differ. A longer time would give
-/// nothing, as it is bound to the asker's nonce.
-const HOLDS_MS: u64 = 60_000;
-
 /// How long we wait for a claim: several round trips on the worst of links. The peer is not blamed for more, only asked again.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Makes our claims. Thread-safe; peers are served from a blocking thread.
-pub struct ClaimSigner {
-    rules: Arc<Rules>,
-    clock: Clock,
-    local: PeerId,
-    key: Arc<SecretKey>,
-}
-
-impl ClaimSigner {
-    /// Signs for the peer `local` with an authority's key.
-    #[must_use]
-    pub const fn new(rules: Arc<Rules>, clock: Clock, local: PeerId, key: Arc<SecretKey>) -> Self {
-        Self { rules, clock, local, key }
-    }
-
-    /// The encoded claim for this asker over its nonce; `None` when our key has no seat in the set of the present slot. What
-    /// [`BlockSource::claim`](alys_transport::BlockSource::claim) answers.
-    #[must_use]
-    pub fn claim(&self, asker: PeerId, nonce: &[u8; NONCE_BYTES]) -> Option<Bytes> {
-        let now = self.clock.unix();
-        let set = self.rules.schedule().set_at(self.rules.slot_at(now).unwrap_or_default());
-        let seat = Seat { set: set.id(), authority: set.index_of(&self.key.public_key())? };
-        let parties = Parties { claimant: self.local.as_bytes(), asker: asker.as_bytes(), nonce };
-        let until = UnixMillis(now.0.saturating_add(HOLDS_MS));
-        let claim = Claim::sign(self.rules.domain(), &parties, seat, until, &self.key);
-        Some(Bytes::copy_from_slice(&claim.encode()))
-    }
-}
 
 /// What is needed to judge a peer's claim, apart from the actor.
 pub(super) struct Judge {

@@ -7,10 +7,9 @@ use alys_wire::{Address, GossipMessage, PeerId, Topic};
 use bytes::Bytes;
 
 use super::actor::NetworkActor;
-use super::ingress::Happened;
+use super::ingress::{Gossiped, Happened};
 use super::line::{Claiming, Link};
 use super::metrics::count;
-use crate::chain::Gossiped;
 use crate::peer::News;
 
 impl Handler<Happened> for NetworkActor {

@@ -5,14 +5,22 @@ use std::sync::Arc;
 use alys_actor::{Addr, AskError, Lane, Mailbox, MailboxConfig, Message, Overflow, SendError};
 use alys_chain::{Approval, AuthorityIndex, Certificate};
 use alys_peers::Offence;
-use alys_transport::{Direction, Event, Outcome, Verdict};
+use alys_transport::{Direction, Event, MessageId, Outcome, Verdict};
 use alys_wire::{Address, GossipMessage, PeerId, Proposal, Topic};
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::actor::NetworkActor;
 use super::requests::Requests;
-use crate::chain::Gossiped;
+
+/// A gossiped message, as a verdict names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gossiped {
+    /// The message.
+    pub id: MessageId,
+    /// The connected peer that forwarded it (not who made it).
+    pub source: PeerId,
+}
 
 /// Who is told again about everybody that is connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

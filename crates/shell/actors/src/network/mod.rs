@@ -25,10 +25,9 @@ use alys_chain::Rules;
 use alys_transport::Transport;
 
 pub use actor::NetworkActor;
-pub use claims::ClaimSigner;
 pub use ingress::{
-    BroadcastBlock, BroadcastTransaction, GetNetworkStatus, Happened, Introduce, Listener, NetworkMailbox,
-    NetworkStatus, Present, StartNetwork, Steer, StopNetwork, Validated,
+    BroadcastBlock, BroadcastTransaction, GetNetworkStatus, Gossiped, Happened, Introduce, Listener,
+    NetworkMailbox, NetworkStatus, Present, StartNetwork, Steer, StopNetwork, Validated,
 };
 pub use line::Line;
 pub use metrics::NetworkMetrics;

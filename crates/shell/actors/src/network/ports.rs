@@ -9,7 +9,7 @@ use alys_transport::DisconnectReason;
 use alys_wire::{PeerId, Proposal};
 use bytes::Bytes;
 
-use crate::chain::Gossiped;
+use super::ingress::Gossiped;
 
 /// Where gossip goes. Whoever takes a message owes [`validated`](super::NetworkMailbox::validated) for it.
 pub trait ChainPort: Send + Sync + 'static {

@@ -5,13 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use alys_actor::{ActorStatus, Clock, Pool, Randomness, SendError, Supervisor, SupervisorHandle};
-use alys_actors::chain::Gossiped;
-use alys_actors::network::{self, ChainPort, ClaimSigner, NetworkMailbox, NetworkMetrics, Present, SyncPort};
+use alys_actors::network::{self, ChainPort, Gossiped, NetworkMailbox, NetworkMetrics, Present, SyncPort};
 use alys_actors::peer::{self, Book, PeerMailbox, PeerMetrics};
 use alys_chain::schedule::{Authority, Period, Schedule};
 use alys_chain::{
-    Approval, AuthorityIndex, BlockId, Certificate, CertifiedHeader, Genesis, Hash, Header, Height, Rules,
-    SecretKey, Slot, UnixMillis,
+    Approval, AuthorityIndex, BlockId, Certificate, CertifiedHeader, Claim, Genesis, Hash, Header, Height,
+    Parties, Rules, Seat, SecretKey, Slot, UnixMillis,
 };
 use alys_peers::{Explanation, Offence};
 use alys_transport::simulated::{self, SimulatedTransport};
@@ -108,9 +107,28 @@ impl Stranger {
     }
 }
 
-/// Serves nothing but the claim of its key, if it has one.
+/// Serves nothing but the claim of its key, if it has one that has a seat now.
 #[derive(Default)]
-pub struct Claims(pub Option<ClaimSigner>);
+pub struct Claims(Option<Claimant>);
+
+struct Claimant {
+    rules: Arc<Rules>,
+    clock: Clock,
+    peer: PeerId,
+    key: SecretKey,
+}
+
+impl Claimant {
+    fn claim(&self, asker: PeerId, nonce: &[u8; 32]) -> Option<Bytes> {
+        let now = self.clock.unix();
+        let set = self.rules.schedule().set_at(self.rules.slot_at(now).unwrap());
+        let seat = Seat { set: set.id(), authority: set.index_of(&self.key.public_key())? };
+        let parties = Parties { claimant: self.peer.as_bytes(), asker: asker.as_bytes(), nonce };
+        let until = UnixMillis(now.0 + 10_000);
+        let claim = Claim::sign(self.rules.domain(), &parties, seat, until, &self.key);
+        Some(Bytes::copy_from_slice(&claim.encode()))
+    }
+}
 
 impl BlockSource for Claims {
     fn status(&self) -> Result<Status, Unavailable> {
@@ -126,7 +144,7 @@ impl BlockSource for Claims {
     }
 
     fn claim(&self, asker: PeerId, nonce: [u8; 32]) -> Result<Option<Bytes>, Unavailable> {
-        Ok(self.0.as_ref().and_then(|signer| signer.claim(asker, &nonce)))
+        Ok(self.0.as_ref().and_then(|claimant| claimant.claim(asker, &nonce)))
     }
 }
 
@@ -174,11 +192,11 @@ impl Setup<'_> {
         let Self { world, peer, key, book, config } = self;
         let (clock, _) = Clock::simulated(GENESIS_TIME);
         let rules = world.rules.clone();
-        let signer = key.map(|key| {
-            let secret = SecretKey::from_bytes(&world.keys[key].to_bytes()).unwrap();
-            ClaimSigner::new(rules.clone(), clock.clone(), peer, Arc::new(secret))
+        let claimant = key.map(|key| {
+            let key = SecretKey::from_bytes(&world.keys[key].to_bytes()).unwrap();
+            Claimant { rules: rules.clone(), clock: clock.clone(), peer, key }
         });
-        let (transport, events) = world.net.rejoin(peer, &world.config(), Arc::new(Claims(signer)));
+        let (transport, events) = world.net.rejoin(peer, &world.config(), Arc::new(Claims(claimant)));
         let transport: Arc<dyn Transport> = Arc::new(transport);
         let randomness = Randomness::seeded(5).child(&peer.to_string());
         let (prepared, mailbox) = network::mailbox(transport);
