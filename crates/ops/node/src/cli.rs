@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::console::note;
 use crate::exit::{Exit, Failure};
-use crate::{devnet, export, generate, import, init, keys};
+use crate::{ask, devnet, export, generate, import, init, keys};
 
 /// A node of a federated Bitcoin sidechain.
 #[derive(Debug, Parser)]
@@ -34,6 +34,10 @@ enum Command {
     Devnet(devnet::Devnet),
     /// Read a chain file into a data directory; everything is verified.
     Import(import::Import),
+    /// Show what a running node says of itself.
+    Status(ask::Ask),
+    /// Show the peers of a running node.
+    Peers(ask::Ask),
 }
 
 /// Which data directory.
@@ -54,6 +58,8 @@ pub fn run(cli: Cli) -> Exit {
         Command::Devnet(command) => devnet::run(&command),
         Command::Export(command) => export::run(&command),
         Command::Import(command) => import::run(&command),
+        Command::Status(command) => ask::status(&command),
+        Command::Peers(command) => ask::peers(&command),
     };
     match result {
         Ok(()) => Exit::Ok,

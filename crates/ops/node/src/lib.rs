@@ -5,6 +5,7 @@
 //! - **On failure**: a message that says what was wrong and what to do, and a distinct exit code.
 #![forbid(unsafe_code)]
 
+pub mod ask;
 pub mod chainfile;
 pub mod cli;
 pub mod console;

@@ -1,0 +1,155 @@
+//! The binary as people and scripts meet it: what it prints, how it ends, and what is left on disk when it ends badly.
+
+mod world;
+
+use std::fs;
+
+use alys_chain::{AuthorityIndex, Body, Hash};
+use alys_node::home::Home;
+use world::{BLOCKS, World, alys};
+
+#[test]
+fn a_history_is_generated_exported_and_imported_whole() {
+    let world = World::new();
+    world.generate();
+    let first = world.path("first.chain");
+    alys(&["export", &first, "--data-dir", &world.path("source")]).ok("exported 30 blocks");
+    alys(&["init", "--data-dir", &world.path("copy"), "--genesis", &world.path("source/genesis.json")])
+        .ok("peer id");
+    let figure = alys(&["import", &first, "--data-dir", &world.path("copy"), "--json"]).ok("blocks/s");
+    let figure: serde_json::Value = serde_json::from_str(&figure.stdout).unwrap();
+    assert_eq!((&figure["name"], &figure["blocks"]), (&"import".into(), &BLOCKS.into()));
+    let second = world.path("second.chain");
+    alys(&["export", &second, "--data-dir", &world.path("copy")]).ok("exported 30 blocks");
+    assert!(fs::read(first).unwrap() == fs::read(second).unwrap(), "the copy is the chain, bit for bit");
+}
+
+#[test]
+fn a_truncated_chain_file_brings_what_it_holds_and_names_the_rest() {
+    let world = World::new();
+    world.generate();
+    let whole = fs::read(world.export()).unwrap();
+    let cut = world.path("cut.chain");
+    fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
+    let ended = world.import("copy", &cut);
+    ended.fails(9, "it is truncated");
+    let height = world.height("copy");
+    assert!(height > 5 && height < BLOCKS, "{height}");
+    assert!(ended.stderr.contains(&format!("behind height {height}, at byte ")), "{}", ended.stderr);
+    assert!(ended.stderr.contains(&format!("the head is at height {height}")), "{}", ended.stderr);
+    // The whole file goes on from there.
+    world.import("copy", &world.path("source.chain")).ok("imported 30 blocks");
+}
+
+#[test]
+fn a_file_that_is_no_chain_is_refused() {
+    let world = World::new();
+    world.generate();
+    let file = world.path("text");
+    fs::write(&file, "not a chain, whatever its name says, and long enough to be one").unwrap();
+    world.import("copy", &file).fails(9, "no chain file");
+}
+
+/// Each of these blocks has a real quorum under it where that makes it worse: what stops it is the rule that it breaks.
+#[test]
+fn whatever_is_wrong_with_a_block_the_last_good_one_stays_the_head() {
+    let world = World::new();
+    world.generate();
+    let good = world.records();
+    let signed = |name: &str, change: &dyn Fn(&mut alys_chain::Header)| {
+        let mut records = good.clone();
+        records[9] = world.forge(&good[9], change);
+        (name.to_owned(), records)
+    };
+    let other_body = Body::encode(&[&[2u8; 20]]).unwrap();
+    let mut wrong_body = good.clone();
+    wrong_body[9].body = other_body;
+    let mut wrong_approval = good.clone();
+    wrong_approval[9].header.certificate.quorum.signature = good[8].header.certificate.quorum.signature;
+    let variants = [
+        ("wrong signature".to_owned(), wrong_approval),
+        ("body root".to_owned(), wrong_body),
+        signed("wrong state root", &|header| header.state_root = Hash([1; 32])),
+        signed("belongs to authority", &|header| header.proposer = AuthorityIndex(0)),
+        signed("height 11", &|header| header.height = alys_chain::Height(11)),
+        signed("begins at", &|header| header.slot = alys_chain::Slot(1_000_002)),
+    ];
+    for (i, (reason, records)) in variants.into_iter().enumerate() {
+        let (name, file) = (format!("copy-{i}"), world.path(&format!("bad-{i}.chain")));
+        world.write(&file, &records);
+        let ended = world.import(&name, &file);
+        // A file whose heights do not ascend is found out before anything is verified.
+        let code = if reason == "height 11" { 9 } else { 10 };
+        ended.fails(code, if code == 9 { "a height is missing" } else { &reason });
+        assert_eq!(world.height(&name), 9, "{reason}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn another_genesis_is_refused_with_both_names() {
+    let world = World::new();
+    world.generate();
+    alys(&["init", "--data-dir", &world.path("other"), "--genesis", &world.path("genesis.json")])
+        .ok("network");
+    let (ours, theirs) = (world.genesis_id("source"), world.genesis_id("other"));
+    let into_other =
+        alys(&["init", "--data-dir", &world.path("other"), "--genesis", &world.path("source/genesis.json")]);
+    into_other.fails(5, &ours);
+    into_other.fails(5, &theirs);
+    let file = world.export();
+    let ended = alys(&["import", &file, "--data-dir", &world.path("other")]);
+    ended.fails(5, &ours);
+    ended.fails(5, &theirs);
+    alys(&["export", &world.path("x"), "--data-dir", &world.path("nothing")]).fails(5, "alys init");
+}
+
+#[test]
+fn a_directory_belongs_to_one_process() {
+    let world = World::new();
+    world.generate();
+    let home = Home::open(world.path("source").as_ref(), None).unwrap();
+    let ended = alys(&["export", &world.path("x"), "--data-dir", &world.path("source")]);
+    ended.fails(6, &format!("in use by the process {}", std::process::id()));
+    drop(home);
+    alys(&["export", &world.path("x"), "--data-dir", &world.path("source")]).ok("exported");
+}
+
+#[test]
+fn a_damaged_key_is_named_and_never_shown() {
+    let world = World::new();
+    let file = world.path("damaged.key");
+    alys(&["keys", "new", "authority", &file]).ok("possession proof");
+    let secret = fs::read_to_string(&file).unwrap();
+    fs::write(&file, &secret[..secret.len() - 10]).unwrap();
+    let ended = alys(&["keys", "show", &file]);
+    ended.fails(4, "damaged.key is damaged");
+    assert!(!ended.stderr.contains(secret.split(' ').nth(1).unwrap().trim()));
+    let to = ["--data-dir", &world.path("node"), "--genesis", &world.path("genesis.json")];
+    alys(&["init", to[0], to[1], to[2], to[3], "--authority-key", &file]).fails(4, "is damaged");
+    alys(&["keys", "new", "authority", &file]).fails(4, "not overwritten");
+}
+
+#[test]
+fn a_damaged_database_is_not_taken_for_an_empty_one() {
+    let world = World::new();
+    world.generate();
+    let journal = fs::read_dir(world.path("source/chain"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|extension| extension == "jnl"))
+        .unwrap();
+    let mut bytes = fs::read(&journal).unwrap();
+    let middle = bytes.iter().rposition(|byte| *byte != 0).unwrap() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&journal, bytes).unwrap();
+    alys(&["export", &world.path("x"), "--data-dir", &world.path("source")]).fails(8, "damaged");
+}
+
+#[test]
+fn wrong_arguments_and_absent_nodes_have_codes_of_their_own() {
+    alys(&["fly"]).fails(2, "fly");
+    alys(&[]).fails(2, "Exit codes");
+    // Port 1 needs rights that no test has, so nobody listens there.
+    alys(&["status", "--rpc", "127.0.0.1:1"]).fails(11, "no node answers at 127.0.0.1:1");
+    alys(&["peers", "--rpc", "127.0.0.1:1", "--json"]).fails(11, "no node answers");
+}

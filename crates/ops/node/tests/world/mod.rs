@@ -1,0 +1,150 @@
+//! A federation of four in a directory of its own, and the binary.
+
+use std::path::Path;
+use std::process::Command;
+
+use alys_chain::{
+    Authority, CertifiedHeader, Genesis, Header, Height, Schedule, SecretKey, SetId, SetQuorum, Signature,
+    UnixMillis,
+};
+use alys_node::chainfile::{Reader, Record, Writer};
+use alys_node::home::Home;
+use alys_node::keyfile::{self, Kind};
+use alys_node::{export, genesis};
+use alys_storage::Store;
+use tempfile::TempDir;
+
+/// How long the history of these tests is.
+pub const BLOCKS: u64 = 30;
+
+/// How a process ended.
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Runs the binary to its end.
+pub fn alys(arguments: &[&str]) -> Ended {
+    let output = Command::new(env!("CARGO_BIN_EXE_alys")).args(arguments).output().unwrap();
+    Ended {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+impl Ended {
+    /// It did what it should, and said so.
+    pub fn ok(self, said: &str) -> Self {
+        assert_eq!(self.code, Some(0), "{}{}", self.stdout, self.stderr);
+        assert!(self.stdout.contains(said), "{}", self.stdout);
+        self
+    }
+
+    /// It ended with this code, and said why.
+    pub fn fails(&self, code: i32, why: &str) {
+        assert_eq!(self.code, Some(code), "{}{}", self.stdout, self.stderr);
+        assert!(self.stderr.contains(why), "expected `{why}` in: {}", self.stderr);
+    }
+}
+
+pub struct World {
+    dir: TempDir,
+    keys: Vec<SecretKey>,
+}
+
+impl World {
+    /// Keys and a genesis; no directory yet.
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let keys: Vec<_> = (1..=4).map(|seed| SecretKey::from_seed(&[seed; 32])).collect();
+        for (i, key) in keys.iter().enumerate() {
+            keyfile::create(&dir.path().join(format!("{i}.key")), Kind::Authority, &key.to_bytes()).unwrap();
+        }
+        let spec = Genesis {
+            chain_id: 212_121,
+            time: UnixMillis(1_700_000_000_000),
+            gas_limit: 30_000_000,
+            schedule: Schedule::constant(2_000, keys.iter().map(Authority::of).collect()).unwrap(),
+            allocations: [].into(),
+        };
+        genesis::write(&dir.path().join("genesis.json"), &spec).unwrap();
+        Self { dir, keys }
+    }
+
+    pub fn path(&self, name: &str) -> String {
+        self.dir.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    /// Makes the directory `source` with a history.
+    pub fn generate(&self) {
+        let mut arguments: Vec<String> =
+            ["generate", "--blocks", "30", "--txs", "2"].map(str::to_owned).to_vec();
+        arguments.extend(["--genesis".to_owned(), self.path("genesis.json")]);
+        arguments.extend(["--data-dir".to_owned(), self.path("source")]);
+        for i in 0..4 {
+            arguments.extend(["--authority-key".to_owned(), self.path(&format!("{i}.key"))]);
+        }
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        alys(&arguments).ok("generated 30 blocks");
+    }
+
+    /// The history as a file, made by the library.
+    pub fn export(&self) -> String {
+        let file = self.path("source.chain");
+        if !Path::new(&file).exists() {
+            let home = Home::open(self.path("source").as_ref(), None).unwrap();
+            export::write(&home.store().unwrap(), file.as_ref(), Height(1), Height(BLOCKS)).unwrap();
+        }
+        file
+    }
+
+    /// The history, block by block.
+    pub fn records(&self) -> Vec<Record> {
+        Reader::open(self.export().as_ref()).unwrap().collect::<Result<_, _>>().unwrap()
+    }
+
+    /// Writes a chain file of the network.
+    pub fn write(&self, file: &str, records: &[Record]) {
+        let genesis = Reader::open(self.export().as_ref()).unwrap().genesis();
+        let mut writer = Writer::create(file.as_ref(), genesis).unwrap();
+        for Record { header, body } in records {
+            writer.append(header.header.id(), &header.encode(), &body.0).unwrap();
+        }
+        writer.finish().unwrap();
+    }
+
+    /// Imports a file into a directory, which is made first.
+    pub fn import(&self, directory: &str, file: &str) -> Ended {
+        let directory = self.path(directory);
+        alys(&["init", "--data-dir", &directory, "--genesis", &self.path("source/genesis.json")])
+            .ok("network");
+        alys(&["import", file, "--data-dir", &directory])
+    }
+
+    /// The height of the head in a directory.
+    pub fn height(&self, directory: &str) -> u64 {
+        let home = Home::open(self.path(directory).as_ref(), None).unwrap();
+        home.store().unwrap().head().unwrap().height.0
+    }
+
+    pub fn genesis_id(&self, directory: &str) -> String {
+        let home = Home::open(self.path(directory).as_ref(), None).unwrap();
+        home.network().rules.genesis_id().to_string()
+    }
+
+    /// A block that says something else, approved by everybody all the same.
+    pub fn forge(&self, record: &Record, change: &dyn Fn(&mut Header)) -> Record {
+        let CertifiedHeader { mut header, mut certificate } = record.header;
+        change(&mut header);
+        let home = Home::open(self.path("source").as_ref(), None).unwrap();
+        let domain = *home.network().rules.domain();
+        let message = domain.approval_message(SetId(0), header.slot, header.height, header.id());
+        let signatures: Vec<_> = self.keys.iter().map(|key| key.sign(&message)).collect();
+        let signature = Signature::aggregate(&signatures).unwrap().to_bytes();
+        certificate.quorum = SetQuorum { set: SetId(0), signers: 0b1111, signature };
+        (certificate.block, certificate.slot, certificate.height) = (header.id(), header.slot, header.height);
+        Record { header: CertifiedHeader { header, certificate }, body: record.body.clone() }
+    }
+}
