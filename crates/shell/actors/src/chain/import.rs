@@ -1,26 +1,36 @@
 //! Blocks that sync has verified, and certified blocks from elsewhere.
 
+use alys_actor::Context;
 use alys_chain::{BlockId, CertifiedBlock};
 use alys_sync::{Fault, Offence};
 
-use super::actor::ChainActor;
-use super::ingress::{ImportError, Imported};
-use super::local::{ChainError, Effects, LocalChain, PreparedBlock, VerifiedBlock};
+use super::actor::{ChainActor, Forward};
+use super::answers::{ImportError, Imported};
+use super::local::{ChainError, LocalChain, PreparedBlock, VerifiedBlock};
 use super::view::StorageState;
 
 impl ChainActor {
     /// Executes the blocks and makes them durable in one commit.
-    pub(super) async fn import(&mut self, blocks: Vec<VerifiedBlock>) -> Result<Imported, ImportError> {
+    pub(super) async fn import(
+        &mut self,
+        blocks: Vec<VerifiedBlock>,
+        ctx: &mut Context<Self>,
+    ) -> Result<Imported, ImportError> {
         if let StorageState::Failed(why) = &self.shared.view.borrow().storage {
             return Err(self.not_imported(0, Fault::Ours(why.clone())));
         }
+        let ids: Vec<BlockId> = blocks.iter().map(|block| block.block.id).collect();
         let done = self.change(move |chain| chain.import(&blocks)).await;
         let (effects, stopped) = match done {
             Ok(effects) => (effects, None),
             Err(stopped) => (stopped.effects, Some((stopped.imported, stopped.error))),
         };
         self.note_storage(stopped.as_ref().map(|(_, error)| error));
-        self.absorb_import(effects);
+        // Old certificates are nobody's news.
+        self.absorb(effects, Forward::Nothing);
+        let imported = stopped.as_ref().map_or(ids.len(), |(imported, _)| *imported);
+        self.shared.metrics.imported.inc_by(imported as u64);
+        self.release(ids, ctx).await;
         match stopped {
             None => Ok(Imported { tip: self.shared.view.borrow().tip() }),
             Some((imported, error)) => Err(self.not_imported(imported, fault_of(&error))),
@@ -32,12 +42,13 @@ impl ChainActor {
         &mut self,
         block: CertifiedBlock,
         broadcast: bool,
+        ctx: &mut Context<Self>,
     ) -> Result<Imported, ImportError> {
         let certificate = block.certificate;
         let heart = self.shared.heart.clone();
         let verified = self.compute(move || heart.with(|chain| verify(chain, block))).await;
         let verified = verified.map_err(|fault| self.not_imported(0, fault))?;
-        let imported = self.import(vec![verified]).await?;
+        let imported = self.import(vec![verified], ctx).await?;
         if broadcast {
             self.shared.parts.outlet.certificate(certificate);
         }
@@ -46,11 +57,6 @@ impl ChainActor {
 
     fn not_imported(&self, imported: usize, fault: Fault) -> ImportError {
         ImportError { imported, tip: self.shared.view.borrow().tip(), fault }
-    }
-
-    /// Old certificates are nobody's news: only the chain's own have moved.
-    fn absorb_import(&mut self, effects: Effects) {
-        self.absorb(effects, super::actor::Forward::Nothing);
     }
 }
 

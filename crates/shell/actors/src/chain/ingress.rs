@@ -6,18 +6,19 @@
 use std::time::Duration;
 
 use alys_actor::{Addr, AskError, Lane, Message, Overflow, SendError};
-use alys_chain::{Approval, BlockId, Body, Certificate, CertifiedBlock, Hash, Header, Height, HeightRange};
-use alys_ledger::{Address, U256};
-use alys_sync::{BlockRef, Fault, GateReport, Tip};
-use alys_transport::MessageId;
-use alys_wire::{PeerId, Proposal};
+use alys_chain::{Approval, BlockId, Certificate, CertifiedBlock, Hash, Height, HeightRange};
+use alys_ledger::Address;
+use alys_sync::{BlockRef, Fault};
+use alys_wire::Proposal;
 use bytes::Bytes;
-use thiserror::Error;
 use tokio::sync::{broadcast, oneshot, watch};
 
 use super::actor::ChainActor;
+use super::answers::{AccountState, ImportError, Imported, NotProduced, ReadError, Refused, StoredBlock};
 use super::local::VerifiedBlock;
+use super::metrics::ChainMetrics;
 use super::view::{ChainEvent, ChainStatus, ChainView};
+use crate::network::Gossiped;
 
 /// How long an import may take, its wait in the mailbox included. The largest batch takes some 100 ms; a disk that stalls for longer than this
 /// is reported as the moment's fault, and the batch is tried again.
@@ -28,15 +29,6 @@ const PRODUCE_LIMIT: Duration = Duration::from_secs(10);
 
 /// The most blocks of one [`GetBlocksByRange`]. More would keep the actor from its slot.
 pub const MAX_RANGE_BLOCKS: usize = 64;
-
-/// A gossiped message: the verdict on it goes back under this name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Gossiped {
-    /// The message.
-    pub id: MessageId,
-    /// Who forwarded it.
-    pub source: PeerId,
-}
 
 /// A proposal came by gossip.
 #[derive(Debug)]
@@ -149,121 +141,6 @@ pub struct GetAccount {
 #[derive(Debug)]
 pub struct GetChainStatus;
 
-/// A block as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredBlock {
-    /// Its name.
-    pub id: BlockId,
-    /// Its header.
-    pub header: Header,
-    /// Its certificate; `None` for genesis and what is not certified yet.
-    pub certificate: Option<Certificate>,
-    /// Its body.
-    pub body: Body,
-}
-
-/// What an address owns, at the head.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AccountState {
-    /// In wei.
-    pub balance: U256,
-    /// How many transactions it has sent.
-    pub nonce: u64,
-    /// The nonce for its next transaction, with those in mind that wait here.
-    pub next_nonce: u64,
-}
-
-/// An import is durable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Imported {
-    /// What is durable now.
-    pub tip: Tip,
-}
-
-/// An import came to an end before its last block.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("imported {imported} blocks, then: {fault}")]
-pub struct ImportError {
-    /// How many blocks, from the first on, are durable.
-    pub imported: usize,
-    /// What is durable now.
-    pub tip: Tip,
-    /// Why no further, and whose fault it is.
-    pub fault: Fault,
-}
-
-/// Why a submitted transaction is not taken.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Refused {
-    /// It is not valid: for ever, or at present.
-    #[error("{0}")]
-    Invalid(#[from] alys_ledger::Invalid),
-    /// It waits here already.
-    #[error("the transaction is already known")]
-    Known,
-    /// Another transaction of this sender and nonce waits.
-    #[error("another transaction with nonce {nonce} of this sender waits already")]
-    NonceTaken {
-        /// The nonce.
-        nonce: u64,
-    },
-    /// Its sender has too many transactions waiting, or its nonce is too far ahead.
-    #[error(
-        "nonce {nonce} is too far ahead: at most {limit} transactions of a sender wait, the next nonce is {next}"
-    )]
-    TooFarAhead {
-        /// The nonce of the transaction.
-        nonce: u64,
-        /// The nonce of the account.
-        next: u64,
-        /// How many may wait.
-        limit: u64,
-    },
-    /// Too many transactions wait.
-    #[error("too many transactions wait already: try again later")]
-    Full,
-    /// The state does not answer.
-    #[error("the state cannot be read now: {0}")]
-    State(String),
-    /// The chain does not answer.
-    #[error("the chain does not answer: {0}")]
-    Unanswered(#[from] AskError),
-}
-
-/// Why no block was produced.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum NotProduced {
-    /// This node has no authority key.
-    #[error("this node is no authority")]
-    NoAuthority,
-    /// The present slot is another authority's, or genesis lies ahead.
-    #[error("not this authority's slot")]
-    NotOurSlot,
-    /// Sync says no, with its reasons.
-    #[error("not synced: {0}")]
-    Gate(GateReport),
-    /// The consensus rule forbids it.
-    #[error("the consensus rule forbids it: {0}")]
-    Rule(#[from] alys_chain::consensus::Refusal),
-    /// It failed on our side.
-    #[error("{0}")]
-    Failed(String),
-    /// The chain does not answer.
-    #[error("the chain does not answer: {0}")]
-    Unanswered(#[from] AskError),
-}
-
-/// Why a question has no answer.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum ReadError {
-    /// The chain does not answer.
-    #[error("the chain does not answer: {0}")]
-    Unanswered(#[from] AskError),
-    /// The database does not.
-    #[error("{0}")]
-    Store(String),
-}
-
 /// A message of gossip: High, unless said otherwise; the oldest of its kind makes room.
 macro_rules! gossip {
     ($message:ident, $name:literal, $lane:ident, |$self:ident| $bytes:expr) => {
@@ -348,6 +225,7 @@ pub struct ChainMailbox {
     pub(super) addr: Addr<ChainActor>,
     pub(super) view: watch::Receiver<ChainView>,
     pub(super) events: broadcast::Sender<ChainEvent>,
+    pub(super) metrics: ChainMetrics,
 }
 
 impl ChainMailbox {
@@ -397,7 +275,10 @@ impl ChainMailbox {
     /// How far it came, and why no further.
     pub async fn import(&self, blocks: Vec<VerifiedBlock>) -> Result<Imported, ImportError> {
         let answer = self.addr.ask_within(ImportBatch { blocks }, IMPORT_LIMIT).await;
-        answer.unwrap_or_else(|why| Err(self.unanswered(why)))
+        match answer {
+            Ok(outcome) => outcome,
+            Err(why) => Err(self.unanswered(why)),
+        }
     }
 
     /// Verifies one block with its certificate, and imports it.
@@ -410,7 +291,10 @@ impl ChainMailbox {
         broadcast: bool,
     ) -> Result<Imported, ImportError> {
         let answer = self.addr.ask_within(ImportBlock { block, broadcast }, IMPORT_LIMIT).await;
-        answer.unwrap_or_else(|why| Err(self.unanswered(why)))
+        match answer {
+            Ok(outcome) => outcome,
+            Err(why) => Err(self.unanswered(why)),
+        }
     }
 
     fn unanswered(&self, why: AskError) -> ImportError {
@@ -479,5 +363,11 @@ impl ChainMailbox {
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<ChainEvent> {
         self.events.subscribe()
+    }
+
+    /// What the chain counts.
+    #[must_use]
+    pub const fn metrics(&self) -> &ChainMetrics {
+        &self.metrics
     }
 }

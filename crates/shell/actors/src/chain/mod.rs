@@ -8,23 +8,40 @@
 //!   and importing until a restart of the process. After a panic the next incarnation reads everything back from the store.
 
 mod actor;
+mod adopt;
+mod answers;
+mod gossip;
 mod heart;
+mod held;
 mod import;
 mod ingress;
+mod inspect;
 pub mod local;
+mod metrics;
 mod parts;
 mod ports;
+mod producer;
 mod queries;
+mod signer;
 mod slots;
+mod source;
+mod transactions;
+mod txpool;
 mod view;
 
+#[cfg(test)]
+mod tests;
+
 pub use actor::ChainActor;
+pub use answers::{AccountState, ImportError, Imported, NotProduced, ReadError, Refused, StoredBlock};
 pub use ingress::{
-    AccountState, At, ChainMailbox, GetAccount, GetBlock, GetBlocksByRange, GetChainStatus, Gossiped,
-    HasBlock, ImportBatch, ImportBlock, ImportError, Imported, MAX_RANGE_BLOCKS, NewApproval, NewCertificate,
-    NewProposal, NewTransaction, NotProduced, ProduceBlock, ReadError, Refused, StoredBlock,
+    At, ChainMailbox, GetAccount, GetBlock, GetBlocksByRange, GetChainStatus, HasBlock, ImportBatch,
+    ImportBlock, MAX_RANGE_BLOCKS, NewApproval, NewCertificate, NewProposal, NewTransaction, ProduceBlock,
     SubmitTransaction,
 };
+pub use metrics::ChainMetrics;
 pub use parts::{ChainInbox, Config, Parts, mailbox};
 pub use ports::{Bodies, Gate, Outlet};
+pub use signer::{Ballot, SignError, Signer};
+pub use source::ChainSource;
 pub use view::{ChainEvent, ChainStatus, ChainView, SignerState, StorageState};

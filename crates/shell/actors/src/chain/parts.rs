@@ -10,7 +10,9 @@ use super::actor::ChainActor;
 use super::heart::Heart;
 use super::ingress::ChainMailbox;
 use super::local::Network;
+use super::metrics::ChainMetrics;
 use super::ports::{Bodies, Gate, Outlet};
+use super::signer::Signer;
 use super::slots::SlotClock;
 use super::view::{ChainEvent, ChainView};
 
@@ -40,6 +42,8 @@ pub struct Parts {
     pub network: Network,
     /// The database, open.
     pub store: Arc<dyn Store>,
+    /// The one signer of this process, if it is an authority's.
+    pub signer: Option<Arc<Signer>>,
     /// The clock.
     pub clock: Clock,
     /// Where costly work runs.
@@ -57,6 +61,7 @@ pub struct ChainInbox {
     mailbox: Mailbox<ChainActor>,
     view: watch::Sender<ChainView>,
     events: broadcast::Sender<ChainEvent>,
+    metrics: ChainMetrics,
 }
 
 /// The chain's mailbox, before there is a chain.
@@ -65,15 +70,17 @@ pub fn mailbox(network: &Network, config: &Config) -> (ChainMailbox, ChainInbox)
     let mailbox = Mailbox::new("chain", config.mailbox);
     let (view, watch) = watch::channel(ChainView::genesis(network.rules.genesis_id()));
     let (events, _) = broadcast::channel(EVENTS);
-    let outer = ChainMailbox { addr: mailbox.addr(), view: watch, events: events.clone() };
-    (outer, ChainInbox { mailbox, view, events })
+    let metrics = ChainMetrics::default();
+    let (addr, sender) = (mailbox.addr(), events.clone());
+    let outer = ChainMailbox { addr, view: watch, events: sender, metrics: metrics.clone() };
+    (outer, ChainInbox { mailbox, view, events, metrics })
 }
 
 impl ChainInbox {
     /// The supervisor's child that serves this mailbox.
     #[must_use]
     pub fn child(self, parts: Parts) -> ChildSpec {
-        let Self { mailbox, view, events } = self;
+        let Self { mailbox, view, events, metrics } = self;
         let heart = Heart::default();
         let slots = SlotClock::new(parts.clock.clone(), parts.network.rules.clone());
         ChildSpec::new(mailbox, (), move |()| {
@@ -83,6 +90,7 @@ impl ChainInbox {
                 slots: slots.clone(),
                 view: view.clone(),
                 events: events.clone(),
+                metrics: metrics.clone(),
             };
             ChainActor::new(shared)
         })
@@ -97,4 +105,5 @@ pub struct Shared {
     pub slots: SlotClock,
     pub view: watch::Sender<ChainView>,
     pub events: broadcast::Sender<ChainEvent>,
+    pub metrics: ChainMetrics,
 }

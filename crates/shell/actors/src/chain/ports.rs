@@ -10,7 +10,7 @@ use alys_wire::{PeerId, Proposal};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 
-use super::ingress::Gossiped;
+use crate::network::Gossiped;
 
 /// Sync, as the chain sees it.
 pub trait Gate: Send + Sync + 'static {

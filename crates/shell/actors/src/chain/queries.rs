@@ -3,7 +3,8 @@
 use alys_chain::{BlockId, HeightRange};
 use alys_storage::{Store, StoreError};
 
-use super::ingress::{At, MAX_RANGE_BLOCKS, ReadError, StoredBlock};
+use super::answers::{ReadError, StoredBlock};
+use super::ingress::{At, MAX_RANGE_BLOCKS};
 
 /// A range ends with the block that passes this: four of the largest, so that an answer stays small beside the memory budget.
 const MAX_RANGE_BYTES: usize = 8 << 20;

@@ -31,6 +31,8 @@ pub struct ChainView {
     pub finalized: BlockRef,
     /// The highest slot of any verified certificate that was seen, its block here or not.
     pub highest_certified: Slot,
+    /// The block that it names.
+    pub highest_block: BlockId,
     /// The last slot that this node signed for; `None` if it never did, or has lost its record.
     pub last_signed: Option<Slot>,
     /// How many blocks this process has produced.
@@ -43,6 +45,8 @@ pub struct ChainView {
     pub authorities: u8,
     /// Our place in it, if we have one.
     pub authority: Option<AuthorityIndex>,
+    /// Whether our approval counts in that slot: as a member of the set, or of the old one that must still vouch beside it.
+    pub votes: bool,
     /// The transactions that wait for a block.
     pub transactions: usize,
     /// Whether the database works.
@@ -59,12 +63,14 @@ impl ChainView {
             head_certificate: None,
             finalized: block,
             highest_certified: Slot::ZERO,
+            highest_block: id,
             last_signed: None,
             produced: 0,
             slot: Slot::ZERO,
             set: SetId(0),
             authorities: 0,
             authority: None,
+            votes: false,
             transactions: 0,
             storage: StorageState::Working,
         }
@@ -79,7 +85,7 @@ impl ChainView {
     /// The authority set of the present slot, as the gate counts it.
     #[must_use]
     pub const fn federation(&self) -> Federation {
-        Federation::new(self.authorities, self.authority.is_some())
+        Federation::new(self.authorities, self.votes)
     }
 }
 

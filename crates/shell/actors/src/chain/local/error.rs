@@ -31,6 +31,9 @@ pub enum ChainError {
     /// The parent is not here, or is not above the final block any more. Nobody's fault.
     #[error("the parent {0} is not known here")]
     UnknownParent(BlockId),
+    /// The block was not executed here, or is forgotten. Nobody's fault.
+    #[error("the block {0} is not executed here")]
+    NotExecuted(BlockId),
     /// The tree of blocks does not take it.
     #[error("{0}")]
     Refused(#[from] TreeRefusal),

@@ -218,6 +218,31 @@ impl LocalChain {
         })
     }
 
+    /// Makes a signing record durable, for a block that was executed before it.
+    ///
+    /// # Errors
+    /// When the block is not here, or the store fails.
+    pub fn record(&mut self, record: SigningRecord) -> Result<(), ChainError> {
+        if !self.executed.contains_key(&record.block) {
+            return Err(ChainError::NotExecuted(record.block));
+        }
+        let mut batch = Batch::new();
+        batch.record_signing(record);
+        self.store.commit(batch, Durability::Durable)?;
+        Ok(())
+    }
+
+    /// The certificate of a block that is here.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn certificate(&self, id: BlockId) -> Result<Option<Certificate>, ChainError> {
+        if let Some(certificate) = self.tree.certificate(id) {
+            return Ok(Some(*certificate));
+        }
+        Ok(self.store.header(id)?.and_then(|stored| stored.certificate))
+    }
+
     /// Takes a verified certificate.
     ///
     /// # Errors

@@ -28,6 +28,17 @@ pub struct Effects {
     pub evidence: Vec<Evidence>,
 }
 
+impl Effects {
+    /// Adds what a later change brought about.
+    pub fn merge(&mut self, later: Self) {
+        self.head = later.head.or(self.head);
+        self.finalized = later.finalized.or(self.finalized);
+        self.undone.extend(later.undone);
+        self.certified.extend(later.certified);
+        self.evidence.extend(later.evidence);
+    }
+}
+
 /// The state after some block, and the batch that leads there.
 pub(super) struct Session<'a> {
     chain: &'a mut LocalChain,

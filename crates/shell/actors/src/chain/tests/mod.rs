@@ -1,0 +1,4 @@
+mod consensus;
+mod gossip;
+mod import;
+mod world;
