@@ -1,4 +1,6 @@
 mod consensus;
 mod gossip;
 mod import;
+mod parts;
+mod transactions;
 mod world;

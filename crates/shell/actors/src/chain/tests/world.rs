@@ -79,13 +79,22 @@ impl World {
 
     pub async fn start(&self, authority: Option<usize>, disk: &MemoryDisk, fresh: bool) -> Node {
         let store: Arc<dyn Store> = Arc::new(disk.open(self.network.rules.genesis_id()).unwrap());
-        let (mailbox, inbox) = super::super::mailbox(&self.network, &Config::default());
-        let port = Port::new(&self.bus, mailbox.clone(), store.clone());
         let rules = self.network.rules.clone();
         let signer = authority.map(|authority| {
             let key = self.keys[authority].clone();
             Arc::new(Signer::open(rules, key, store.as_ref(), fresh, self.slot()).unwrap())
         });
+        self.start_on(signer, disk, store).await
+    }
+
+    pub async fn start_on(
+        &self,
+        signer: Option<Arc<Signer>>,
+        disk: &MemoryDisk,
+        store: Arc<dyn Store>,
+    ) -> Node {
+        let (mailbox, inbox) = super::super::mailbox(&self.network, &Config::default());
+        let port = Port::new(&self.bus, mailbox.clone(), store.clone());
         let parts = Parts {
             network: self.network.clone(),
             store: store.clone(),
