@@ -175,6 +175,22 @@ impl Home {
         Ok(seats)
     }
 
+    /// Changes one setting in the settings file and leaves the rest as it is. Nothing is written that could not be read again.
+    ///
+    /// # Errors
+    /// [`Exit::Settings`] when the file would make no sense, [`Exit::System`].
+    pub fn set(&self, section: &str, key: &str, value: impl Into<toml::Value>) -> Result<(), Failure> {
+        let file = self.settings_file();
+        let failed = |error| Failure::new(Exit::System, format!("cannot change {}: {error}", file.display()));
+        let text =
+            if file.exists() { std::fs::read_to_string(&file).map_err(failed)? } else { String::new() };
+        let text = settings::with_value(&text, section, key, value);
+        let mut layers = Layers::default();
+        layers.text_of_file(&file, &text)?;
+        layers.settings()?;
+        std::fs::write(&file, text).map_err(failed)
+    }
+
     /// The layers of settings up to the file of the directory; the environment and the flags come on top.
     ///
     /// # Errors

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use alys_chain::SecretKey;
+use alys_storage::Store;
 use clap::Args;
 
 use crate::cli::At;
 use crate::console::{note, say};
 use crate::exit::Failure;
+use crate::generate::sign_off;
 use crate::genesis;
 use crate::home::{self, AUTHORITY_KEY, Home};
 use crate::keyfile::{self, Kind};
@@ -23,6 +25,10 @@ pub struct Init {
     /// Copy this authority key into the directory, so that the node signs with it.
     #[arg(long, value_name = "FILE")]
     authority_key: Option<PathBuf>,
+    /// The authority's key has never signed on this network, so the node may sign at once. Never say so of a key that signed before with
+    /// another data directory: it could sign twice for a slot. Without it the node waits until the others have made a block.
+    #[arg(long, requires = "authority_key")]
+    new_key: bool,
 }
 
 /// Makes the directory, or completes one that exists.
@@ -40,6 +46,9 @@ pub fn run(command: &Init) -> Result<(), Failure> {
     if let Some((path, key)) = authority {
         home.seat(path, &key.public_key())?;
         keep(&home, &key)?;
+        if command.new_key {
+            begin_record(&home)?;
+        }
     }
     let root = home.directory().root().display();
     say(format!("data directory  {root}"));
@@ -58,6 +67,14 @@ fn keep(home: &Home, key: &SecretKey) -> Result<(), Failure> {
     Ok(keyfile::create(&path, Kind::Authority, &key.to_bytes())?)
 }
 
+/// Puts on record that the key has signed nothing yet. A record that is there already knows better.
+fn begin_record(home: &Home) -> Result<(), Failure> {
+    if home.store()?.signing_record()?.is_some() {
+        return Ok(());
+    }
+    sign_off(home)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,17 +89,20 @@ mod tests {
         genesis::write(&file, &genesis).unwrap();
         keyfile::create(&key, Kind::Authority, &keys[2].to_bytes()).unwrap();
         let at = At { data_dir: dir.path().join("node") };
-        let command = Init { at: at.clone(), genesis: file.clone(), authority_key: Some(key) };
+        let command = Init { at: at.clone(), genesis: file.clone(), authority_key: Some(key), new_key: true };
         run(&command).unwrap();
         run(&command).unwrap();
         let home = Home::open(&at.data_dir, None).unwrap();
         let settings = home.layers().unwrap().settings().unwrap();
         assert_eq!(home.authority(&settings).unwrap().unwrap().public_key(), keys[2].public_key());
+        let record = home.store().unwrap().signing_record().unwrap().unwrap();
+        assert_eq!(record.last, alys_chain::Slot::ZERO);
         drop(home);
         // Another key does not replace it.
         let other = dir.path().join("other");
         keyfile::create(&other, Kind::Authority, &keys[1].to_bytes()).unwrap();
-        let failure = run(&Init { at, genesis: file, authority_key: Some(other) }).unwrap_err();
+        let failure =
+            run(&Init { at, genesis: file, authority_key: Some(other), new_key: false }).unwrap_err();
         assert_eq!(failure.exit, Exit::KeyFile);
     }
 
@@ -92,7 +112,12 @@ mod tests {
         let file = dir.path().join("genesis.json");
         genesis::write(&file, &fixture::federation(3).0).unwrap();
         let at = At { data_dir: dir.path().join("node") };
-        let command = Init { at: at.clone(), genesis: file, authority_key: Some(dir.path().join("none")) };
+        let command = Init {
+            at: at.clone(),
+            genesis: file,
+            authority_key: Some(dir.path().join("none")),
+            new_key: false,
+        };
         assert_eq!(run(&command).unwrap_err().exit, Exit::KeyFile);
         assert!(!at.data_dir.exists());
     }

@@ -19,7 +19,6 @@ use crate::console::say;
 use crate::exit::{Exit, Failure};
 use crate::home::{self, Home};
 use crate::keyfile::{self, Kind};
-use crate::settings::{Layers, with_value};
 
 /// The commands of `alys keys`.
 #[derive(Debug, Subcommand)]
@@ -149,13 +148,7 @@ fn bind(command: &Bind) -> Result<(), Failure> {
     let seats = home.seat(&command.file, &key.public_key())?;
     let file = std::path::absolute(&command.file)
         .map_err(|error| Failure::new(Exit::System, format!("cannot tell where the key file is: {error}")))?;
-    let settings = home.settings_file();
-    let failed = |error| Failure::new(Exit::System, format!("cannot change {}: {error}", settings.display()));
-    let text =
-        if settings.exists() { std::fs::read_to_string(&settings).map_err(failed)? } else { String::new() };
-    let text = with_value(&text, "production", "authority_key", &file.to_string_lossy());
-    check(&settings, &text)?;
-    std::fs::write(&settings, text).map_err(failed)?;
+    home.set("production", "authority_key", &*file.to_string_lossy())?;
     let peer = home.identity()?.peer();
     for (set, authority) in seats {
         say(format!(
@@ -163,15 +156,7 @@ fn bind(command: &Bind) -> Result<(), Failure> {
             home.network().rules.genesis_id()
         ));
     }
-    say(format!("{} names {}", settings.display(), file.display()));
-    Ok(())
-}
-
-/// Nothing is written that could not be read again.
-fn check(path: &Path, text: &str) -> Result<(), Failure> {
-    let mut layers = Layers::default();
-    layers.text_of_file(path, text)?;
-    layers.settings()?;
+    say(format!("{} names {}", home.settings_file().display(), file.display()));
     Ok(())
 }
 

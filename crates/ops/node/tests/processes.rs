@@ -6,7 +6,7 @@ use std::fs;
 
 use alys_chain::{AuthorityIndex, Body, Hash};
 use alys_node::home::Home;
-use world::{BLOCKS, World, alys};
+use world::{BLOCKS, World, alys, close};
 
 #[test]
 fn a_history_is_generated_exported_and_imported_whole() {
@@ -110,7 +110,7 @@ fn a_directory_belongs_to_one_process() {
     let home = Home::open(world.path("source").as_ref(), None).unwrap();
     let ended = alys(&["export", &world.path("x"), "--data-dir", &world.path("source")]);
     ended.fails(6, &format!("in use by the process {}", std::process::id()));
-    drop(home);
+    close(home);
     alys(&["export", &world.path("x"), "--data-dir", &world.path("source")]).ok("exported");
 }
 

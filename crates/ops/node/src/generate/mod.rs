@@ -72,6 +72,7 @@ pub fn run(command: &Generate) -> Result<(), Failure> {
     let plan = Plan { blocks: command.blocks, load };
     let mut progress = Progress::new("generated", Some(command.blocks));
     history(&homes, &keys, plan, |blocks| progress.advance(blocks))?;
+    homes.iter().try_for_each(sign_off)?;
     let network = homes.first().map(|home| home.network().rules.genesis_id());
     say(format!(
         "generated {} blocks in {} ({:.0} blocks/s), network {}",

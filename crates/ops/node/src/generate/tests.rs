@@ -106,6 +106,10 @@ fn the_command_makes_its_own_genesis_in_each_directory() {
     }
     let data_dir = nodes.to_vec();
     run(&Generate { genesis: file, authority_key, data_dir, blocks: 5, txs: 1, calldata: 0 }).unwrap();
+    let home = Home::open(&nodes[0], None).unwrap();
+    let record = home.store().unwrap().signing_record().unwrap().unwrap();
+    assert_eq!((record.last, record.lock), (Slot(5), Slot(4)), "whoever holds a key may go on from here");
+    drop(home);
     let network = |root| Home::open(root, None).unwrap().network().rules.genesis_id();
     assert_eq!(network(&nodes[0]), network(&nodes[1]));
     assert_ne!(network(&nodes[0]), Network::new(&template).unwrap().rules.genesis_id());

@@ -2,11 +2,11 @@
 
 use toml::Value;
 
-/// The text with `key = "value"` in the section: in place of the line that sets it, or of the one that has it commented out, or else at the
+/// The text with `key = value` in the section: in place of the line that sets it, or of the one that has it commented out, or else at the
 /// top of the section, or in a new one at the end.
 #[must_use]
-pub fn with_value(text: &str, section: &str, key: &str, value: &str) -> String {
-    let line = format!("{key} = {}", Value::from(value));
+pub fn with_value(text: &str, section: &str, key: &str, value: impl Into<Value>) -> String {
+    let line = format!("{key} = {}", value.into());
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     let header = format!("[{section}]");
     let Some(start) = lines.iter().position(|line| line.trim() == header) else {

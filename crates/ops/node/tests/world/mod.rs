@@ -1,7 +1,8 @@
 //! A federation of four in a directory of its own, and the binary.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use alys_chain::{
     Authority, CertifiedHeader, Genesis, Header, Height, Schedule, SecretKey, SetId, SetQuorum, Signature,
@@ -17,6 +18,15 @@ use tempfile::TempDir;
 /// How long the history of these tests is.
 pub const BLOCKS: u64 = 30;
 
+/// Between fork and exec a child holds all files of this process, locks included. So nothing is unlocked while one is being started.
+static STARTING: Mutex<()> = Mutex::new(());
+
+/// Unlocks a directory for good.
+pub fn close(home: Home) {
+    let _none = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    drop(home);
+}
+
 /// How a process ended.
 pub struct Ended {
     pub code: Option<i32>,
@@ -24,9 +34,17 @@ pub struct Ended {
     pub stderr: String,
 }
 
+/// Starts the binary.
+pub fn start(arguments: &[&str]) -> Child {
+    let _none = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_alys"));
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
 /// Runs the binary to its end.
 pub fn alys(arguments: &[&str]) -> Ended {
-    let output = Command::new(env!("CARGO_BIN_EXE_alys")).args(arguments).output().unwrap();
+    let output = start(arguments).wait_with_output().unwrap();
     Ended {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),
@@ -96,6 +114,7 @@ impl World {
         if !Path::new(&file).exists() {
             let home = Home::open(self.path("source").as_ref(), None).unwrap();
             export::write(&home.store().unwrap(), file.as_ref(), Height(1), Height(BLOCKS)).unwrap();
+            close(home);
         }
         file
     }
@@ -126,12 +145,16 @@ impl World {
     /// The height of the head in a directory.
     pub fn height(&self, directory: &str) -> u64 {
         let home = Home::open(self.path(directory).as_ref(), None).unwrap();
-        home.store().unwrap().head().unwrap().height.0
+        let height = home.store().unwrap().head().unwrap().height.0;
+        close(home);
+        height
     }
 
     pub fn genesis_id(&self, directory: &str) -> String {
         let home = Home::open(self.path(directory).as_ref(), None).unwrap();
-        home.network().rules.genesis_id().to_string()
+        let id = home.network().rules.genesis_id().to_string();
+        close(home);
+        id
     }
 
     /// A block that says something else, approved by everybody all the same.
@@ -140,6 +163,7 @@ impl World {
         change(&mut header);
         let home = Home::open(self.path("source").as_ref(), None).unwrap();
         let domain = *home.network().rules.domain();
+        close(home);
         let message = domain.approval_message(SetId(0), header.slot, header.height, header.id());
         let signatures: Vec<_> = self.keys.iter().map(|key| key.sign(&message)).collect();
         let signature = Signature::aggregate(&signatures).unwrap().to_bytes();
