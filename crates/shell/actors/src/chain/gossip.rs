@@ -1,13 +1,14 @@
 //! Gossiped proposals, approvals and certificates: checked beside the actor, judged by it.
 
 use alys_actor::{Context, Message, Priority};
+use alys_chain::consensus::TreeRefusal;
 use alys_chain::{Approval, BlockId, Certificate, Slot};
 use alys_transport::Verdict;
 use alys_wire::Proposal;
 
 use super::actor::{ChainActor, Forward};
 use super::inspect::{self, Candidate, Dismissal, Standing};
-use super::local::{Effects, LocalChain};
+use super::local::{ChainError, Effects, LocalChain};
 use super::parts::Shared;
 use crate::network::Gossiped;
 
@@ -115,6 +116,15 @@ impl ChainActor {
                 self.release(vec![certificate.block], ctx).await;
             }
             Err(TakeError::Dismissed(dismissal)) => self.dismiss(gossiped, dismissal),
+            Err(TakeError::Conflict(why)) => {
+                // A quorum has signed beside what a quorum had made final: nothing that this node could repair.
+                tracing::error!(
+                    ?certificate,
+                    "a certificate conflicts with the final block: stop and find out why"
+                );
+                self.shared.metrics.conflicts.inc();
+                self.dismiss(gossiped, Dismissal::ignored(why));
+            }
             Err(TakeError::Storage(error)) => {
                 self.note_storage(Some(&error));
                 self.note_certificate(certificate.slot, certificate.block);
@@ -211,7 +221,8 @@ struct Taken {
 
 enum TakeError {
     Dismissed(Dismissal),
-    Storage(super::local::ChainError),
+    Conflict(TreeRefusal),
+    Storage(ChainError),
 }
 
 fn take_certificate(chain: &mut LocalChain, certificate: &Certificate) -> Result<Taken, TakeError> {
@@ -221,13 +232,10 @@ fn take_certificate(chain: &mut LocalChain, certificate: &Certificate) -> Result
     }
     let rules = chain.network().rules.clone();
     inspect::check_certificate(&rules, certificate, standing).map_err(TakeError::Dismissed)?;
-    let effects = chain.certify(certificate).map_err(|error| {
-        if error.is_ours() {
-            TakeError::Storage(error)
-        } else {
-            tracing::debug!(%error, block = %certificate.block, "certificate not taken");
-            TakeError::Dismissed(inspect::dismissal_of(&error))
-        }
+    let effects = chain.certify(certificate).map_err(|error| match error {
+        ChainError::Refused(why @ TreeRefusal::ConflictsWithFinal) => TakeError::Conflict(why),
+        error if error.is_ours() => TakeError::Storage(error),
+        error => TakeError::Dismissed(inspect::dismissal_of(&error)),
     })?;
     // Where the lineage is open, a valid certificate may still lack the quorum of a second set: others might blame us for forwarding it.
     let verdict = if standing == Standing::Unknown(None) { Verdict::Ignore } else { Verdict::Accept };

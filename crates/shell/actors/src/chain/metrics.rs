@@ -43,6 +43,8 @@ pub struct ChainMetrics {
     pub undone: Counter,
     /// Proofs that an authority contradicted itself.
     pub evidence: Counter,
+    /// Certificates beside the final chain: more authorities are faulty than the rule bears.
+    pub conflicts: Counter,
     /// Verdicts on proposals, approvals, certificates and transactions.
     pub verdicts: Family<Judged, Counter>,
     /// Proposals that wait for their parent.
@@ -71,6 +73,7 @@ impl ChainMetrics {
         to.register("blocks_imported", "Blocks imported for sync", self.imported.clone());
         to.register("blocks_undone", "Blocks that left the canonical chain", self.undone.clone());
         to.register("evidence", "Authorities caught signing two blocks of one slot", self.evidence.clone());
+        to.register("conflicts", "Certificates that conflict with the final block", self.conflicts.clone());
         to.register("verdicts", "Verdicts on gossiped messages", self.verdicts.clone());
         to.register("proposals_held", "Proposals that wait for their parent", self.held.clone());
         to.register("transactions", "Transactions that wait for a block", self.transactions.clone());

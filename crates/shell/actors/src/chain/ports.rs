@@ -14,7 +14,7 @@ use crate::network::Gossiped;
 
 /// Sync, as the chain sees it.
 pub trait Gate: Send + Sync + 'static {
-    /// May this node propose and approve in `slot`? The answer of a sync that does not answer is a closed gate.
+    /// May this node propose and approve in `slot`? It answers well within the slot: for a sync that is silent, with a closed gate.
     fn ask(&self, slot: Slot) -> BoxFuture<'static, GateReport>;
 
     /// A verified certificate names a block whose ancestors are not here: there is something to fetch.

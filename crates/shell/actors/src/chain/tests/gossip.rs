@@ -231,3 +231,40 @@ async fn a_certificate_whose_sets_are_open_is_used_but_not_forwarded() {
     let joint = alys_chain::Certificate { joint: Some(certificate.quorum), ..certificate };
     assert_eq!(node.hear_certificate(joint).await, reject(Offence::BadCertificate));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_certificate_beside_the_final_chain_raises_the_alarm() {
+    let world = World::new(4);
+    let node = observer(&world).await;
+    let root = world.genesis().state_root;
+    let first = first(&world);
+    let second = world.proposal(2, &first.header, root);
+    world.until(3, 10).await;
+    for proposal in [&first, &second] {
+        assert_eq!(node.hear(proposal.clone()).await, ACCEPT);
+        assert_eq!(node.hear_certificate(world.certificate(&proposal.header)).await, ACCEPT);
+    }
+    assert_eq!(node.view().finalized.height, Height(1));
+    let beside = world.proposal(3, &world.genesis(), root).header;
+    assert_eq!(node.hear_certificate(world.certificate(&beside)).await, IGNORE);
+    assert_eq!(node.mailbox.metrics().conflicts.get(), 1);
+    assert_eq!(node.hear_certificate(world.certificate(&Header { slot: Slot(1), ..beside })).await, IGNORE);
+    assert_eq!(node.mailbox.metrics().conflicts.get(), 1, "at or below the final slot it is old news");
+}
+
+#[tokio::test(start_paused = true)]
+async fn votes_that_nobody_needs_any_more_are_ignored() {
+    let world = World::new(4);
+    let node = observer(&world).await;
+    let root = world.genesis().state_root;
+    let first = first(&world);
+    let second = world.proposal(2, &first.header, root);
+    world.until(3, 10).await;
+    for proposal in [&first, &second] {
+        assert_eq!(node.hear(proposal.clone()).await, ACCEPT);
+        node.hear_certificate(world.certificate(&proposal.header)).await;
+    }
+    assert_eq!(node.hear_approval(world.approval(&first.header, 3)).await, IGNORE);
+    assert_eq!(node.hear_certificate(world.certificate(&first.header)).await, IGNORE);
+    assert_eq!(node.hear(first).await, IGNORE);
+}
