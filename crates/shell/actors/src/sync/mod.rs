@@ -128,3 +128,6 @@ impl Inbox {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -330,10 +330,11 @@ impl Sender<'_> {
 /// Pieces in groups that travel together.
 fn groups(pieces: Vec<Response>) -> Vec<Vec<Response>> {
     let mut groups: Vec<Vec<Response>> = Vec::new();
-    let mut size = GROUP_BYTES;
+    let mut size = 0;
     for piece in pieces {
         let bytes = payload(&piece);
-        if size + bytes > GROUP_BYTES {
+        // An empty body weighs nothing, and still needs a group to travel in.
+        if groups.is_empty() || size + bytes > GROUP_BYTES {
             groups.push(Vec::new());
             size = 0;
         }

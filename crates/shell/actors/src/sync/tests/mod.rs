@@ -1,0 +1,8 @@
+//! Sync in virtual time, over a simulated network, on a chain with real signatures.
+
+mod batches;
+mod checkpoints;
+mod gate;
+mod history;
+mod stories;
+mod world;

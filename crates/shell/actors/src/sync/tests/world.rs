@@ -1,0 +1,313 @@
+//! A node that syncs, and the peers around it.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use alys_actor::{Clock, MailboxConfig, Pool, Randomness, Supervisor, SupervisorHandle};
+use alys_chain::{AuthorityIndex, BlockId, Height, Slot, UnixMillis};
+use alys_storage::{Checkpoints, MemoryDisk, Store};
+use alys_sync::{BlockRef, Fault, Observation, Offence, SyncStatus, Tip};
+use alys_transport::simulated::{Network, SimulatedTransport};
+use alys_transport::{Command, Config as TransportConfig, Event, Events, Transport};
+use alys_wire::PeerId;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::{broadcast, watch};
+
+use super::history::{CHAIN, GENESIS_TIME, HISTORY, Served};
+use crate::chain::local::{LocalChain, VerifiedBlock};
+use crate::chain::{ChainEvent, ChainView, ImportError, Imported};
+use crate::network::Requests;
+use crate::sync::{ChainPort, Config, NetworkPort, Parts, PeerPort, SyncMailbox, SyncMetrics, mailbox};
+
+/// A chain without an actor around it.
+pub struct Chain {
+    local: Mutex<LocalChain>,
+    view: watch::Sender<ChainView>,
+    pub events: broadcast::Sender<ChainEvent>,
+    /// What the next imports fail with.
+    pub failures: Mutex<Vec<Fault>>,
+    pub imports: Mutex<Vec<usize>>,
+    /// The next import panics half way.
+    pub crash: AtomicBool,
+}
+
+impl Chain {
+    fn open(disk: &MemoryDisk) -> (Arc<Self>, Arc<dyn Store>) {
+        let genesis = HISTORY.network.rules.genesis_id();
+        let store: Arc<dyn Store> = Arc::new(disk.open(genesis).unwrap());
+        let local = LocalChain::open(HISTORY.network.clone(), store.clone()).unwrap();
+        let (view, _) = watch::channel(ChainView::genesis(genesis));
+        let (events, _) = broadcast::channel(64);
+        let chain = Self {
+            local: Mutex::new(local),
+            view,
+            events,
+            failures: Mutex::default(),
+            imports: Mutex::default(),
+            crash: AtomicBool::new(false),
+        };
+        chain.show();
+        (Arc::new(chain), store)
+    }
+
+    fn show(&self) {
+        let local = self.local.lock().unwrap();
+        let of =
+            |tip: alys_chain::consensus::Tip| BlockRef { slot: tip.slot, height: tip.height, id: tip.block };
+        let (head, finalized) = (of(local.head()), of(local.finalized()));
+        self.view.send_modify(|view| {
+            view.head = head;
+            view.finalized = finalized;
+            view.highest_certified = head.slot;
+        });
+    }
+
+    pub fn change(&self, change: impl FnOnce(&mut ChainView)) {
+        self.view.send_modify(change);
+    }
+
+    pub fn tip(&self) -> Tip {
+        self.view.borrow().tip()
+    }
+
+    /// How many of the blocks it took, and why no more.
+    fn take(&self, blocks: &[VerifiedBlock]) -> Option<(usize, Fault)> {
+        self.imports.lock().unwrap().push(blocks.len());
+        if let Some(fault) = self.failures.lock().unwrap().pop() {
+            return Some((0, fault));
+        }
+        let crash = self.crash.swap(false, Ordering::Relaxed);
+        let part = if crash { &blocks[..blocks.len() / 2] } else { blocks };
+        let done = self.local.lock().unwrap().import(part);
+        self.show();
+        assert!(!crash, "told to crash in the middle of an import");
+        let stopped = done.err()?;
+        Some((stopped.imported, Fault::Ours(stopped.error.to_string())))
+    }
+}
+
+/// The chain as sync's port.
+pub struct Port(pub Arc<Chain>);
+
+impl ChainPort for Port {
+    fn watch(&self) -> watch::Receiver<ChainView> {
+        self.0.view.subscribe()
+    }
+
+    fn events(&self) -> broadcast::Receiver<ChainEvent> {
+        self.0.events.subscribe()
+    }
+
+    fn import(&self, blocks: Vec<VerifiedBlock>) -> BoxFuture<'static, Result<Imported, ImportError>> {
+        let chain = self.0.clone();
+        async move {
+            // As long as a commit takes.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            let stopped = chain.take(&blocks);
+            let tip = chain.tip();
+            match stopped {
+                None => Ok(Imported { tip }),
+                Some((imported, fault)) => Err(ImportError { imported, tip, fault }),
+            }
+        }
+        .boxed()
+    }
+}
+
+/// What sync said of peers.
+#[derive(Default)]
+pub struct Book(Mutex<Vec<(PeerId, Observation)>>);
+
+impl PeerPort for Book {
+    fn observe(&self, peer: PeerId, what: Observation) {
+        self.0.lock().unwrap().push((peer, what));
+    }
+}
+
+/// Who is connected, as a network knows it; tells sync.
+#[derive(Default)]
+pub struct Switchboard {
+    known: Mutex<BTreeMap<PeerId, Option<AuthorityIndex>>>,
+    sync: OnceLock<SyncMailbox>,
+}
+
+impl NetworkPort for Switchboard {
+    fn introduce(&self) {
+        let sync = self.sync.get().unwrap();
+        for (&peer, &authority) in &*self.known.lock().unwrap() {
+            sync.peer_connected(peer).unwrap();
+            sync.authority_identified(peer, authority).unwrap();
+        }
+    }
+}
+
+/// The node under test.
+pub struct World {
+    pub network: Network,
+    pub node: Arc<SimulatedTransport>,
+    pub sync: SyncMailbox,
+    pub chain: Arc<Chain>,
+    pub book: Arc<Book>,
+    pub board: Arc<Switchboard>,
+    pub metrics: SyncMetrics,
+    pub clock: Clock,
+    pub supervisor: SupervisorHandle,
+    others: Vec<(SimulatedTransport, Events)>,
+}
+
+/// What differs from story to story.
+pub struct Setting {
+    pub disk: MemoryDisk,
+    /// The slot that runs at the beginning.
+    pub slot: u64,
+    pub authority: Option<usize>,
+    pub checkpoints: Option<Arc<Checkpoints>>,
+    pub config: Config,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Self {
+            disk: MemoryDisk::new(),
+            slot: HISTORY.headers.len() as u64,
+            authority: None,
+            checkpoints: None,
+            config: Config::default(),
+        }
+    }
+}
+
+pub fn transport_config() -> TransportConfig {
+    let mut config = TransportConfig::new(HISTORY.network.rules.genesis_id());
+    config.discovery = None;
+    config
+}
+
+impl World {
+    pub async fn new(setting: Setting) -> Self {
+        let network = Network::new(11);
+        let (node, events) = network.join(&transport_config(), Arc::new(Served::honest(0)));
+        let node = Arc::new(node);
+        let (chain, store) = Chain::open(&setting.disk);
+        let (book, board) = (Arc::new(Book::default()), Arc::new(Switchboard::default()));
+        let (clock, _) = Clock::simulated(UnixMillis(GENESIS_TIME.0 + setting.slot * 2_000 + 100));
+        let (sync, inbox) = mailbox(MailboxConfig::default());
+        board.sync.set(sync.clone()).unwrap();
+        let metrics = SyncMetrics::default();
+        let parts = Parts {
+            config: setting.config,
+            rules: HISTORY.network.rules.clone(),
+            chain_id: CHAIN,
+            store,
+            chain: Arc::new(Port(chain.clone())),
+            peers: book.clone(),
+            network: board.clone(),
+            requests: Requests::new(node.clone()),
+            clock: clock.clone(),
+            pool: Pool::inline(),
+            randomness: Randomness::seeded(5),
+            authority: setting.authority.map(|place| HISTORY.keys[place].public_key()),
+            checkpoints: setting.checkpoints,
+            metrics: metrics.clone(),
+        };
+        let supervisor = Supervisor::new(&Randomness::seeded(5)).child(inbox.child(parts)).start();
+        supervisor.running().await;
+        tokio::spawn(switch(events, board.clone()));
+        let others = Vec::new();
+        Self { network, node, sync, chain, book, board, metrics, clock, supervisor, others }
+    }
+
+    /// Connects a peer that serves this.
+    pub async fn peer(&mut self, served: Served) -> PeerId {
+        self.shared_peer(Arc::new(served)).await
+    }
+
+    pub async fn shared_peer(&mut self, served: Arc<Served>) -> PeerId {
+        let authority = served.authority.map(AuthorityIndex);
+        let (transport, events) = self.network.join(&transport_config(), served);
+        let peer = transport.local_peer();
+        self.others.push((transport, events));
+        let addresses = vec![self.network.address(peer).unwrap()];
+        self.node.send(Command::Dial { peer: Some(peer), addresses }).unwrap();
+        self.until("a connection", |world| world.board.known.lock().unwrap().contains_key(&peer)).await;
+        if authority.is_some() {
+            self.board.known.lock().unwrap().insert(peer, authority);
+            self.sync.authority_identified(peer, authority).unwrap();
+        }
+        peer
+    }
+
+    /// Lets time pass until this holds.
+    pub async fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        for _ in 0..12_000 {
+            if holds(self) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("waited two minutes in vain for {what}: {:?}", self.status());
+    }
+
+    pub async fn reaches(&self, height: u64) {
+        self.until("a height", |world| world.height() >= height).await;
+    }
+
+    pub async fn passes(&self, seconds: u64) {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+    }
+
+    pub fn height(&self) -> u64 {
+        self.chain.tip().head.height.get()
+    }
+
+    pub fn status(&self) -> SyncStatus {
+        self.sync.watch().borrow().clone()
+    }
+
+    pub fn slot(&self) -> Slot {
+        HISTORY.network.rules.slot_at(self.clock.unix()).unwrap()
+    }
+
+    /// What this peer was accused of.
+    pub fn offences(&self, peer: PeerId) -> Vec<Offence> {
+        let seen = self.book.0.lock().unwrap();
+        let of = seen.iter().filter(|(who, _)| *who == peer);
+        of.filter_map(|(_, what)| match what {
+            Observation::Offence(offence) => Some(*offence),
+            _ => None,
+        })
+        .collect()
+    }
+
+    /// How many answers of this peer were complete.
+    pub fn served(&self, peer: PeerId) -> usize {
+        let seen = self.book.0.lock().unwrap();
+        seen.iter().filter(|(who, what)| *who == peer && matches!(what, Observation::Served { .. })).count()
+    }
+
+    pub fn heads(&self) -> Option<BlockId> {
+        let tip = self.chain.tip().head;
+        (tip.height > Height::ZERO).then_some(tip.id)
+    }
+}
+
+/// Plays the NetworkActor's part for sync.
+async fn switch(mut events: Events, board: Arc<Switchboard>) {
+    while let Some(event) = events.recv().await {
+        let sync = board.sync.get().unwrap();
+        match event {
+            Event::Identified { peer, .. } => {
+                board.known.lock().unwrap().insert(peer, None);
+                sync.peer_connected(peer).unwrap();
+            }
+            Event::Disconnected { peer, reason } => {
+                board.known.lock().unwrap().remove(&peer);
+                sync.peer_disconnected(peer, reason).unwrap();
+            }
+            _ => {}
+        }
+    }
+}
