@@ -4,4 +4,7 @@
 pub mod chain;
 pub mod network;
 pub mod peer;
+pub mod supervisor;
 pub mod sync;
+
+pub use supervisor::{Authority, Base, Connect, Node, Parts, Settings, StartError, start};
