@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alys_actor::{Addr, AskError, Lane, Mailbox, MailboxConfig, Message, Overflow, SendError};
+use alys_actor::{Addr, AskError, Lane, LaneLimit, Mailbox, MailboxConfig, Message, Overflow, SendError};
 use alys_chain::{Approval, AuthorityIndex, Certificate};
 use alys_peers::Offence;
 use alys_transport::{Direction, Event, MessageId, Outcome, Verdict};
@@ -235,9 +235,14 @@ impl NetworkMailbox {
     }
 }
 
-/// The limits of the mailbox. The defaults fit: what waits in it comes from us, but for [`super::pump::WINDOW`] events of the transport.
+/// At its start the peer book bans at once everybody on its list, which holds 4,096; dials and the like come on top.
+const WISHES: usize = 8_192;
+
+/// The mailbox. What waits in it comes from us, but for [`super::pump::WINDOW`] events of the transport.
 pub(super) fn mailbox() -> Mailbox<NetworkActor> {
-    Mailbox::new("network", MailboxConfig::default())
+    let mut config = MailboxConfig::default();
+    config.lanes[0] = LaneLimit { messages: WISHES, bytes: WISHES * size_of::<Steer>() };
+    Mailbox::new("network", config)
 }
 
 /// See [`NetworkMailbox::start`].

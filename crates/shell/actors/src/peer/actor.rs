@@ -154,8 +154,10 @@ impl Actor for PeerActor {
             self.step(Event::Trust { peer, on: true, addresses }, ctx);
         }
         self.step(Event::Started, ctx);
-        // Those who were connected before a restart. The network tells of later ones by itself.
-        self.parts.network.introduce(Listener::Peers)?;
+        // Those who were connected before a restart. The network tells of later ones, and of everybody after its own restarts, by itself.
+        if self.parts.network.introduce(Listener::Peers).is_err() {
+            self.parts.metrics.unheard.inc();
+        }
         ctx.every(TICK, || Tick);
         self.show();
         Ok(())

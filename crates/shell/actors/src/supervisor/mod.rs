@@ -6,8 +6,8 @@
 //! - **On failure**: a start that cannot go on returns a [`StartError`] and leaves nothing behind. An actor that crashes is restarted alone, as
 //!   the mailboxes outlive it; one that crashes too often is given up, which is logged and shown.
 //!
-//! The start is in the order chain, peer, network, sync, and the stop in reverse: nobody is told of blocks before there is a chain to take them,
-//! and the network is the last to go but for the peer book, which writes itself down, and the chain.
+//! The start is in the order chain, peer, network, sync: nobody hears of blocks before there is a chain to take them. The stop is in reverse:
+//! nothing is fetched any more when the connections are left to the peer book, which writes itself down, and the chain ends last.
 
 mod node;
 mod parts;

@@ -135,15 +135,15 @@ impl World {
         (places, nodes)
     }
 
-    /// A payment of the rich wallet, encoded.
-    pub fn payment(&self, nonce: u64) -> Bytes {
+    /// A payment of the rich wallet, encoded, with so many bytes of calldata.
+    pub fn payment(&self, nonce: u64, calldata: usize) -> Bytes {
         let transfer = Transfer {
             nonce,
             to: alys_ledger::Address::repeat_byte(0xb0),
             value: U256::from(5),
             max_fee: 20_000_000,
             max_priority_fee: 0,
-            input: Default::default(),
+            input: vec![0; calldata].into(),
         };
         self.wallet.sign(&transfer, CHAIN)
     }

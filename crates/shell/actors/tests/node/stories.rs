@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use alys_actor::ActorState;
+use alys_actors::chain::At;
 use alys_actors::{Node, StartError};
-use alys_chain::AuthorityIndex;
+use alys_chain::{AuthorityIndex, Height};
+use alys_wire::limits::INLINE_BODY_BYTES;
 
 use crate::kit::{SECOND, World, finalize, pass, view};
 
@@ -30,12 +32,35 @@ async fn a_payment_reaches_the_chain_of_everybody() {
     let world = World::new(4, 2);
     let (_places, nodes) = world.federation(4).await;
     finalize(&nodes, 2).await;
-    nodes[0].chain.submit(world.payment(0)).await.unwrap();
+    nodes[0].chain.submit(world.payment(0, 0)).await.unwrap();
     pass(SECOND * 20).await;
     for node in &nodes {
         let paid = node.chain.account(alys_ledger::Address::repeat_byte(0xb0)).await.unwrap();
         assert_eq!(paid.balance, alys_ledger::U256::from(5));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_too_large_to_be_gossiped_is_fetched_in_time_for_its_slot() {
+    let world = World::new(4, 10);
+    let (_places, nodes) = world.federation(4).await;
+    finalize(&nodes, 2).await;
+    for nonce in 0..4 {
+        nodes[0].chain.submit(world.payment(nonce, 50_000)).await.unwrap();
+    }
+    let before = view(&nodes[0]).head;
+    pass(SECOND * 20).await;
+    let mut largest = 0;
+    for height in before.height.get()..=view(&nodes[1]).finalized.height.get() {
+        let block = nodes[1].chain.get_block(At::Height(Height(height))).await.unwrap().unwrap();
+        largest = largest.max(block.body.0.len());
+        assert_eq!(
+            block.header.slot.get() - height,
+            before.slot.get() - before.height.get(),
+            "no slot is lost"
+        );
+    }
+    assert!(largest > INLINE_BODY_BYTES, "a block of {largest} bytes");
 }
 
 #[tokio::test(start_paused = true)]
