@@ -18,7 +18,7 @@ use std::time::Duration;
 use clap::Args;
 
 pub use cluster::{Cluster, Member, log_file};
-pub use history::{History, Shape, prepare};
+pub use history::{History, Shape, configure, prepare};
 pub use plan::{NodePlan, check_ports, nodes};
 pub use verdict::{Finding, Observed, judge};
 
