@@ -3,7 +3,7 @@
 //! - **Decides**: whether a header, an approval, a certificate or a block is valid; who may propose and approve; what is
 //!   certified, what is final, which block is the head.
 //! - **In**: typed values (bytes are decoded here only for the fixed-size chain types), the time, randomness.
-//! - **Out**: verdicts as types. [`Invalid`](error::Invalid) is provable from the bytes that a peer served.
+//! - **Out**: verdicts as types. [`Invalid`] is provable from the bytes that a peer served.
 //! - **On failure**: returns the error; nothing here panics on a value from outside, nothing here does IO.
 #![forbid(unsafe_code)]
 

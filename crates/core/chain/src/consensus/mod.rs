@@ -9,7 +9,7 @@
 //! - **Decides**: whether this authority may sign ([`vote`]); what is certified, which block is the head, which is final ([`tree`]). Which authority
 //!   sets must approve a block is decided by [`crate::lineage`].
 //! - **In**: headers, verified certificates and approvals in any order, the slot clock.
-//! - **Out**: the signing record to make durable *before* the signature leaves; [`Changed`](tree::Changed) after each fact.
+//! - **Out**: the signing record to make durable *before* the signature leaves; [`Changed`] after each fact.
 //! - **On failure**: a refusal by type. Nothing here checks a signature: who calls has done it.
 //!
 //! Why it is safe: a final block `b` of slot `s` has a certified child in slot `s + 1`, so a quorum holds locks of `s` or more from then on. A

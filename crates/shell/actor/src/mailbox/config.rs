@@ -14,9 +14,9 @@ pub struct LaneLimit {
 /// The limits of a mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MailboxConfig {
-    /// By lane, in the order of [`Lane::ALL`].
+    /// By lane, in the order of [`Lane::ALL`](crate::Lane::ALL).
     pub lanes: [LaneLimit; 3],
-    /// How long [`Addr::ask`] waits.
+    /// How long [`Addr::ask`](crate::Addr::ask) waits.
     pub ask_timeout: Duration,
 }
 
