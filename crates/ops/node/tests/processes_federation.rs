@@ -60,7 +60,8 @@ impl Federation {
             let lines: Vec<_> = text.lines().collect();
             lines[lines.len().saturating_sub(30)..].join("\n")
         };
-        let logs = self.cluster.nodes().iter().map(|n| format!("== node {}\n{}", n.plan.number, tail(&n.plan.dir)));
+        let logs =
+            self.cluster.nodes().iter().map(|n| format!("== node {}\n{}", n.plan.number, tail(&n.plan.dir)));
         logs.collect::<Vec<_>>().join("\n")
     }
 
@@ -126,7 +127,12 @@ async fn two_of_five_down_stop_the_chain_and_one_back_starts_it_again() {
     federation.cluster.start(3).unwrap();
     let back = federation.until(3, "answers", |_| true).await;
     let again = federation.until(0, "certifies again", |s| s.head.height > stopped.head.height).await;
-    assert!(again.head.slot <= back.slot + 3, "back in slot {}, first block in slot {}", back.slot, again.head.slot);
+    assert!(
+        again.head.slot <= back.slot + 3,
+        "back in slot {}, first block in slot {}",
+        back.slot,
+        again.head.slot
+    );
     federation.until(0, "finalises again", |s| s.finalized.height > stopped.head.height).await;
     federation.cluster.start(4).unwrap();
     federation.until(4, "answers", |_| true).await;

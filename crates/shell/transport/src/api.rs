@@ -193,7 +193,7 @@ pub enum Event {
     },
 }
 
-/// The name of a gossiped message: SHA-256 over topic and content, so that equal messages of different peers are one.
+/// The name of a gossiped message: SHA-256 over its content, so that equal messages of different peers are one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(pub [u8; 32]);
 
