@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::console::note;
 use crate::exit::{Exit, Failure};
-use crate::{ask, devnet, export, generate, import, init, keys};
+use crate::{ask, devnet, export, generate, import, init, keys, node};
 
 /// A node of a federated Bitcoin sidechain.
 #[derive(Debug, Parser)]
@@ -34,6 +34,8 @@ enum Command {
     Devnet(devnet::Devnet),
     /// Read a chain file into a data directory; everything is verified.
     Import(import::Import),
+    /// Run a node until it is told to stop.
+    Node(node::Node),
     /// Show what a running node says of itself.
     Status(ask::Ask),
     /// Show the peers of a running node.
@@ -58,6 +60,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Devnet(command) => devnet::run(&command),
         Command::Export(command) => export::run(&command),
         Command::Import(command) => import::run(&command),
+        Command::Node(command) => node::run(&command),
         Command::Status(command) => ask::status(&command),
         Command::Peers(command) => ask::peers(&command),
     };

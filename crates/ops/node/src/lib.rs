@@ -22,5 +22,6 @@ pub mod import;
 pub mod init;
 pub mod keyfile;
 pub mod keys;
+pub mod node;
 pub mod progress;
 pub mod settings;

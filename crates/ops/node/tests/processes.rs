@@ -6,7 +6,7 @@ use std::fs;
 
 use alys_chain::{AuthorityIndex, Body, Hash};
 use alys_node::home::Home;
-use world::{BLOCKS, World, alys, close};
+use world::{BLOCKS, Running, World, alys, close};
 
 #[test]
 fn a_history_is_generated_exported_and_imported_whole() {
@@ -152,4 +152,67 @@ fn wrong_arguments_and_absent_nodes_have_codes_of_their_own() {
     // Port 1 needs rights that no test has, so nobody listens there.
     alys(&["status", "--rpc", "127.0.0.1:1"]).fails(11, "no node answers at 127.0.0.1:1");
     alys(&["peers", "--rpc", "127.0.0.1:1", "--json"]).fails(11, "no node answers");
+}
+
+#[test]
+fn a_node_tells_its_state_keeps_its_directory_and_ends_when_asked() {
+    let world = World::new();
+    world.generate();
+    let source = world.path("source");
+    let mut node = Running::start(&source, &[]);
+    let rpc = node.says("RPC at http://");
+    node.says("height 30, waiting for peers");
+    alys(&["status", "--rpc", &rpc]).ok("height 30, slot 30").ok("full node");
+    alys(&["peers", "--rpc", &rpc]).ok("no peers");
+    let status = alys(&["status", "--rpc", &rpc, "--json"]).ok("finalized");
+    let status: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
+    assert_eq!(status["finalized"]["height"], 29);
+    alys(&["node", "--data-dir", &source]).fails(6, "in use by the process");
+    assert_eq!(node.stop(), Some(0));
+    assert_eq!(world.height("source"), BLOCKS, "and leaves its directory in order");
+}
+
+#[test]
+fn a_taken_port_is_named_with_the_flag_that_changes_it() {
+    let world = World::new();
+    world.generate();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let listener = std::net::TcpListener::bind(taken).unwrap();
+    let (source, free, port) = (world.path("source"), "/ip4/127.0.0.1/tcp/0", taken.port().to_string());
+    let listen = format!("/ip4/127.0.0.1/tcp/{port}");
+    let ended = alys(&["node", "--data-dir", &source, "--listen", &listen, "--rpc", "127.0.0.1:0"]);
+    ended.fails(7, &port);
+    ended.fails(7, "--listen");
+    let ended = alys(&["node", "--data-dir", &source, "--listen", free, "--rpc", &taken.to_string()]);
+    ended.fails(7, "--rpc");
+    drop(listener);
+}
+
+#[test]
+fn what_a_node_needs_to_start_is_checked_before_it_starts() {
+    let world = World::new();
+    world.generate();
+    let source = world.path("source");
+    alys(&["node", "--data-dir", &source, "--set", "network.outbund=3"]).fails(3, "did you mean");
+    alys(&["node", "--data-dir", &source, "--set", "log.filter=x=y"]).fails(3, "log.filter");
+    alys(&["node", "--data-dir", &source, "--genesis", &world.path("genesis.json")]).fails(5, "another");
+    let key = format!("{source}/keys/node.key");
+    fs::write(&key, "alys-node-key 00").unwrap();
+    alys(&["node", "--data-dir", &source]).fails(4, "node.key is damaged");
+}
+
+#[test]
+fn a_node_of_another_network_is_refused_with_both_names() {
+    let world = World::new();
+    world.generate();
+    let other = world.path("other");
+    alys(&["init", "--data-dir", &other, "--genesis", &world.path("genesis.json")]).ok("network");
+    let (ours, theirs) = (world.genesis_id("source"), world.genesis_id("other"));
+    let mut first = Running::start(&world.path("source"), &[]);
+    let peer = first.says("peer id ");
+    let bootnode = format!("{}/p2p/{peer}", first.says("listening address="));
+    let mut second = Running::start(&other, &["--bootnode", &bootnode]);
+    let line = second.says("another network");
+    assert!(line.contains(&ours) && line.contains(&theirs), "{line}");
+    assert_eq!((first.stop(), second.stop()), (Some(0), Some(0)));
 }

@@ -1,7 +1,9 @@
 //! A federation of four in a directory of its own, and the binary.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use alys_chain::{
@@ -13,6 +15,7 @@ use alys_node::home::Home;
 use alys_node::keyfile::{self, Kind};
 use alys_node::{export, genesis};
 use alys_storage::Store;
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// How long the history of these tests is.
@@ -64,6 +67,54 @@ impl Ended {
     pub fn fails(&self, code: i32, why: &str) {
         assert_eq!(self.code, Some(code), "{}{}", self.stdout, self.stderr);
         assert!(self.stderr.contains(why), "expected `{why}` in: {}", self.stderr);
+    }
+}
+
+/// A node that runs, with its log.
+pub struct Running {
+    child: Child,
+    log: BufReader<ChildStderr>,
+    seen: String,
+}
+
+impl Running {
+    /// Starts a node on ports that the system chooses.
+    pub fn start(directory: &str, more: &[&str]) -> Self {
+        let ports = ["--listen", "/ip4/127.0.0.1/tcp/0", "--rpc", "127.0.0.1:0"];
+        let arguments: Vec<&str> =
+            ["node", "--data-dir", directory].into_iter().chain(ports).chain(more.iter().copied()).collect();
+        let mut child = start(&arguments);
+        let log = BufReader::new(child.stderr.take().unwrap());
+        Self { child, log, seen: String::new() }
+    }
+
+    /// Waits for a line with this text; the rest of the line behind it.
+    pub fn says(&mut self, text: &str) -> String {
+        loop {
+            let mut line = String::new();
+            let read = self.log.read_line(&mut line).unwrap();
+            assert!(read > 0, "it never said `{text}`: {}", self.seen);
+            self.seen.push_str(&line);
+            if let Some((_, rest)) = line.split_once(text) {
+                return rest.trim().to_owned();
+            }
+        }
+    }
+
+    /// Asks it to end, as a service manager does.
+    pub fn stop(mut self) -> Option<i32> {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        kill_process(pid, Signal::TERM).unwrap();
+        self.says("stopped");
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It fails only when the process has ended already.
+        self.child.kill().ok();
+        self.child.wait().ok();
     }
 }
 

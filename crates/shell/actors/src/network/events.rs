@@ -30,7 +30,9 @@ impl Handler<Happened> for NetworkActor {
             }
             Event::Foreign { peer, ours, theirs } => {
                 // The peer book hears of it from the end of the connection, which follows.
-                tracing::warn!(%peer, %ours, ?theirs, "a peer of another network was turned away");
+                // In full: whoever reads this compares them with the genesis that was meant.
+                let theirs = theirs.map_or_else(|| "unknown".to_owned(), |genesis| genesis.to_string());
+                tracing::warn!(%peer, %ours, theirs, "a peer of another network was turned away");
                 self.parts.metrics.foreign.inc();
             }
             Event::Offended { peer, violation } => self.on_offended(peer, violation),
