@@ -6,11 +6,12 @@ use alys_transport::{Command, Verdict};
 use alys_wire::GossipMessage;
 
 use super::Parts;
-use super::ingress::{
-    BroadcastBlock, BroadcastTransaction, GetNetworkStatus, Gossiped, Introduce, Listener, NetworkStatus,
-    StartNetwork, Steer, StopNetwork, Validated,
-};
+use super::ingress::{Gossiped, Listener, NetworkStatus};
 use super::line::Line;
+use super::messages::{
+    BroadcastBlock, BroadcastTransaction, GetNetworkStatus, Introduce, StartNetwork, Steer, StopNetwork,
+    Validated,
+};
 use super::metrics::count;
 use super::requests::Requests;
 use crate::peer::News;

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 use tokio::time::timeout;
 
-use super::ingress::Judged;
+use super::messages::Judged;
 
 /// How long we wait for a claim: several round trips on the worst of links. The peer is not blamed for more, only asked again.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -7,8 +7,9 @@ use alys_wire::{Address, GossipMessage, PeerId, Topic};
 use bytes::Bytes;
 
 use super::actor::NetworkActor;
-use super::ingress::{Gossiped, Happened};
+use super::ingress::Gossiped;
 use super::line::{Claiming, Link};
+use super::messages::Happened;
 use super::metrics::count;
 use crate::peer::News;
 

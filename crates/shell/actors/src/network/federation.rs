@@ -12,8 +12,8 @@ use rand_core::Rng;
 
 use super::actor::NetworkActor;
 use super::claims::Judge;
-use super::ingress::{ClaimAnswered, Judged, SlotTick};
 use super::line::Claiming;
+use super::messages::{ClaimAnswered, Judged, SlotTick};
 use crate::peer::News;
 
 /// When a peer is asked again that did not answer, or whose claim was for another moment: some slots, as its authority waits for it.

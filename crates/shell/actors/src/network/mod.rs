@@ -13,6 +13,7 @@ mod events;
 mod federation;
 mod ingress;
 mod line;
+mod messages;
 mod metrics;
 mod ports;
 mod pump;
@@ -25,11 +26,12 @@ use alys_chain::Rules;
 use alys_transport::Transport;
 
 pub use actor::NetworkActor;
-pub use ingress::{
-    BroadcastBlock, BroadcastTransaction, GetNetworkStatus, Gossiped, Happened, Introduce, Listener,
-    NetworkMailbox, NetworkStatus, Present, StartNetwork, Steer, StopNetwork, Validated,
-};
+pub use ingress::{Gossiped, Listener, NetworkMailbox, NetworkStatus, Present};
 pub use line::Line;
+pub use messages::{
+    BroadcastBlock, BroadcastTransaction, GetNetworkStatus, Happened, Introduce, StartNetwork, Steer,
+    StopNetwork, Validated,
+};
 pub use metrics::NetworkMetrics;
 pub use ports::{ChainPort, SyncPort};
 pub use pump::pump;

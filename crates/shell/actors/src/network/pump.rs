@@ -11,7 +11,8 @@ use alys_transport::Events;
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
-use super::ingress::{Happened, NetworkMailbox};
+use super::ingress::NetworkMailbox;
+use super::messages::Happened;
 
 /// How many events wait in the mailbox. More would wait in an order that the transport's queue could still improve; one would cost a task switch
 /// an event.
