@@ -11,8 +11,9 @@ use alys_wire::PeerId;
 use rand_core::SeedableRng;
 
 use super::actor::SyncActor;
-use super::ingress::{BatchImported, BatchRefused, ProcessBlockBatch};
+use super::ingress::ProcessBlockBatch;
 use super::ports::ChainPort;
+use super::refusals::{BatchImported, BatchRefused};
 use super::verify::{Headers, Verifier};
 use crate::chain::local::VerifiedBlock;
 

@@ -19,7 +19,8 @@ use tokio::sync::oneshot;
 
 use super::Parts;
 use super::actor::SyncActor;
-use super::ingress::{CheckpointFailed, CreateCheckpoint, RecoverFromCheckpoint};
+use super::ingress::{CreateCheckpoint, RecoverFromCheckpoint};
+use super::refusals::CheckpointFailed;
 
 /// A checkpoint that fits the store.
 #[derive(Clone, Debug, PartialEq, Eq)]

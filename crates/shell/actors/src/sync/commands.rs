@@ -5,7 +5,8 @@ use alys_sync::{Event, GateReport, SyncStatus};
 
 use super::Seed;
 use super::actor::SyncActor;
-use super::ingress::{CanProduceBlocks, GetSyncStatus, PauseSync, Refused, ResumeSync, StartSync, StopSync};
+use super::ingress::{CanProduceBlocks, GetSyncStatus, PauseSync, ResumeSync, StartSync, StopSync};
+use super::refusals::Refused;
 
 impl SyncActor {
     /// Gives a command to the machine. What the machine takes is remembered for the next incarnation.

@@ -4,15 +4,14 @@ use core::time::Duration;
 
 use alys_actor::{Addr, AskError, Lane, Mailbox, MailboxConfig, Message, Overflow, SendError};
 use alys_chain::{AuthorityIndex, CertifiedBlock, Height, Slot};
-use alys_peers::Offence;
 use alys_sync::{BlockRef, GateReport, Mode, SyncStatus, WaitingFor};
 use alys_transport::DisconnectReason;
 use alys_wire::PeerId;
-use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 
 use super::actor::SyncActor;
 use super::checkpoints::Recovered;
+use super::refusals::{BatchImported, BatchRefused, CheckpointFailed, Refused};
 
 /// The name of the actor in status, events and logs.
 pub const NAME: &str = "sync";
@@ -20,25 +19,6 @@ pub const NAME: &str = "sync";
 const BATCH_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a checkpoint may take to be written, or found and checked: the 30 s in which a node must have recovered.
 const CHECKPOINT_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Why sync did not do what it was told. Nothing has changed then.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Refused {
-    /// The command makes no sense now.
-    #[error("{0}")]
-    State(&'static str),
-    /// The command asks to begin above what is durable here; sync never leaves a hole.
-    #[error("cannot begin at height {from}: the next block here is {next}")]
-    Hole {
-        /// Where it was to begin.
-        from: Height,
-        /// The height above the durable head.
-        next: Height,
-    },
-    /// Sync did not take or answer it.
-    #[error("sync does not answer: {0}")]
-    Mailbox(#[from] AskError),
-}
 
 /// Begin to sync: from the durable head on, whatever that is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,45 +65,6 @@ pub struct ProcessBlockBatch {
     pub(super) reply: oneshot::Sender<Result<BatchImported, BatchRefused>>,
 }
 
-/// What became of a batch of blocks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BatchImported {
-    /// How many of them, from the first on, are durable. Fewer than were given only where their slots have not begun.
-    pub imported: usize,
-    /// The durable head now.
-    pub head: BlockRef,
-}
-
-/// Why a batch of blocks was not taken, or not to its end.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum BatchRefused {
-    /// Another one is being worked on.
-    #[error("another batch is being processed")]
-    Busy,
-    /// The first block stands on nothing that is here.
-    #[error("the first block stands on a block that is not known here")]
-    Unknown,
-    /// A block is provably wrong. The ones before it were not imported either.
-    #[error("at block {index} the batch holds {offence}")]
-    Invalid {
-        /// The position of the block.
-        index: usize,
-        /// What the sender did.
-        offence: Offence,
-    },
-    /// We could not: a worker or the importer failed. What was imported before stays.
-    #[error("{imported} blocks were imported, then: {why}")]
-    Failed {
-        /// How many are durable.
-        imported: usize,
-        /// Why no more.
-        why: String,
-    },
-    /// Sync did not take or answer it.
-    #[error("sync does not answer: {0}")]
-    Mailbox(#[from] AskError),
-}
-
 /// Write a checkpoint of the last final block now.
 #[derive(Debug)]
 pub struct CreateCheckpoint {
@@ -136,26 +77,6 @@ pub struct CreateCheckpoint {
 pub struct RecoverFromCheckpoint {
     /// Told what was found, or why nothing was.
     pub(super) reply: oneshot::Sender<Result<Recovered, CheckpointFailed>>,
-}
-
-/// Why there is no checkpoint.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum CheckpointFailed {
-    /// This node keeps none.
-    #[error("this node keeps no checkpoints")]
-    Disabled,
-    /// Another one is being written or read.
-    #[error("another checkpoint is being written or read")]
-    Busy,
-    /// None of those that are there fits.
-    #[error("no usable checkpoint: {0}")]
-    None(String),
-    /// The disk or the store failed.
-    #[error("{0}")]
-    Ours(String),
-    /// Sync did not take or answer it.
-    #[error("sync does not answer: {0}")]
-    Mailbox(#[from] AskError),
 }
 
 /// Somebody spoke of a peer's height: hearsay, which moves nothing. If the peer is connected its proof is asked for at once.

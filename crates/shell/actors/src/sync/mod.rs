@@ -24,6 +24,7 @@ mod news;
 mod peers;
 mod ports;
 mod ranges;
+mod refusals;
 mod reports;
 mod verify;
 
@@ -38,12 +39,13 @@ use alys_storage::{Checkpoints, Store};
 pub use actor::SyncActor;
 pub use checkpoints::Recovered;
 pub use ingress::{
-    AuthorityIdentified, BatchImported, BatchRefused, Behind, CanProduceBlocks, CheckpointFailed,
-    CreateCheckpoint, GetSyncStatus, Inbox, PauseSync, PeerConnected, PeerDisconnected, PeerDiscovered,
-    ProcessBlockBatch, RecoverFromCheckpoint, Refused, ResumeSync, StartSync, StopSync, SyncMailbox, mailbox,
+    AuthorityIdentified, Behind, CanProduceBlocks, CreateCheckpoint, GetSyncStatus, Inbox, PauseSync,
+    PeerConnected, PeerDisconnected, PeerDiscovered, ProcessBlockBatch, RecoverFromCheckpoint, ResumeSync,
+    StartSync, StopSync, SyncMailbox, mailbox,
 };
 pub use metrics::SyncMetrics;
 pub use ports::{ChainPort, NetworkPort, PeerPort};
+pub use refusals::{BatchImported, BatchRefused, CheckpointFailed, Refused};
 pub use reports::ReportSigner;
 
 use crate::network::Requests;

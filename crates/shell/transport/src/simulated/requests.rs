@@ -345,3 +345,19 @@ fn groups(pieces: Vec<Response>) -> Vec<Vec<Response>> {
     }
     groups
 }
+
+#[cfg(test)]
+mod tests {
+    use alys_chain::{BlockId, Body};
+
+    use super::*;
+
+    #[test]
+    fn empty_bodies_travel_as_well() {
+        let piece =
+            |size: usize| Response::Body { block: BlockId::default(), body: Body(vec![0; size].into()) };
+        let sizes = [0, 0, GROUP_BYTES, 0, GROUP_BYTES];
+        let travelled: Vec<usize> = groups(sizes.map(piece).to_vec()).iter().map(Vec::len).collect();
+        assert_eq!(travelled, [4, 1]);
+    }
+}

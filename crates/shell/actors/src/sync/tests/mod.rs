@@ -4,5 +4,6 @@ mod batches;
 mod checkpoints;
 mod gate;
 mod history;
+mod parts;
 mod stories;
 mod world;

@@ -186,3 +186,36 @@ async fn a_new_head_is_fetched_at_once_when_somebody_is_behind() {
     world.sync.behind(Some(world.node.local_peer()), alys_chain::Slot(BLOCKS));
     world.reaches(BLOCKS).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn while_our_own_disk_does_not_answer_nobody_is_blamed() {
+    let setting = Setting::default();
+    let disk = setting.disk.clone();
+    let mut world = World::new(setting).await;
+    disk.fail_reads(true);
+    let peer = world.peer(Served::honest(BLOCKS)).await;
+    world.passes(5).await;
+    assert_eq!((world.height(), world.status().target), (0, None));
+    disk.fail_reads(false);
+    world.reaches(BLOCKS).await;
+    assert_eq!(world.offences(peer), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_at_genesis_and_one_that_knows_less_are_of_no_use_and_no_harm() {
+    let mut world = World::new(Setting::default()).await;
+    world.peer(Served::honest(0)).await;
+    world.peer(Served::honest(100)).await;
+    world.reaches(100).await;
+    world.peer(Served::honest(BLOCKS)).await;
+    world.reaches(BLOCKS).await;
+    let text = {
+        let mut registry = prometheus_client::registry::Registry::default();
+        world.metrics.register(&mut registry);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        text
+    };
+    assert!(text.contains(&format!("sync_height {BLOCKS}")), "{text}");
+    assert!(text.contains(&format!("sync_bodies_verified_total {BLOCKS}")), "{text}");
+}
