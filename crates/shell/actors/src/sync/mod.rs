@@ -46,7 +46,6 @@ pub use ingress::{
 pub use metrics::SyncMetrics;
 pub use ports::{ChainPort, NetworkPort, PeerPort};
 pub use refusals::{BatchImported, BatchRefused, CheckpointFailed, Refused};
-pub use reports::ReportSigner;
 
 use crate::network::Requests;
 

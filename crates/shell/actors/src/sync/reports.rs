@@ -1,64 +1,22 @@
-//! Reports of authorities on how far they know the chain: made for peers that ask, and asked for when the network seems to stand still.
+//! Reports of authorities on how far they know the chain, asked for when the network seems to stand still. Ours are made by
+//! [`ChainSource`](crate::chain::ChainSource), where peers are served.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use alys_actor::{Clock, Context, Handler, Lane, Message, Pool, Priority, TaskHandle};
-use alys_chain::{AuthorityIndex, Best, BlockId, Report, Rules, Seat, SecretKey, Slot};
+use alys_actor::{Context, Handler, Lane, Message, Pool, Priority, TaskHandle};
+use alys_chain::{AuthorityIndex, Report, Rules, Seat, Slot};
 use alys_sync::{Event, Observation, Offence};
 use alys_transport::{Answer, Answers};
 use alys_wire::limits::NONCE_BYTES;
 use alys_wire::{PeerId, Request};
 use rand_core::Rng;
-use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::actor::SyncActor;
-use crate::chain::ChainView;
 
 /// How long we wait for a report: as long as it would count.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Makes our reports. Thread-safe; peers are served from a blocking thread.
-pub struct ReportSigner {
-    rules: Arc<Rules>,
-    clock: Clock,
-    key: Arc<SecretKey>,
-    view: watch::Receiver<ChainView>,
-}
-
-impl ReportSigner {
-    /// Reports what the chain shows, signed with an authority's key.
-    #[must_use]
-    pub const fn new(
-        rules: Arc<Rules>,
-        clock: Clock,
-        key: Arc<SecretKey>,
-        view: watch::Receiver<ChainView>,
-    ) -> Self {
-        Self { rules, clock, key, view }
-    }
-
-    /// The report over this nonce; `None` when our key has no seat in the set of the present slot. What
-    /// [`BlockSource::report`](alys_transport::BlockSource::report) answers.
-    #[must_use]
-    pub fn report(&self, nonce: &[u8; NONCE_BYTES]) -> Option<Report> {
-        let slot = self.rules.slot_at(self.clock.unix()).unwrap_or_default();
-        let set = self.rules.schedule().set_at(slot);
-        let seat = Seat { set: set.id(), authority: set.index_of(&self.key.public_key())? };
-        let best = best_of(&self.view.borrow());
-        Some(Report::sign(self.rules.domain(), nonce, seat, best, &self.key))
-    }
-}
-
-/// The best certified block that is known here. Of one that is not here only the slot is; its name is given as zeros.
-fn best_of(view: &ChainView) -> Best {
-    if view.highest_certified > view.head.slot {
-        Best { slot: view.highest_certified, block: BlockId::default() }
-    } else {
-        Best { slot: view.head.slot, block: view.head.id }
-    }
-}
 
 /// The readers of the present round.
 #[derive(Debug, Default)]

@@ -5,16 +5,13 @@ use std::sync::Arc;
 
 use alys_actor::Clock;
 use alys_chain::verify::Parent;
-use alys_chain::{AuthorityIndex, BlockId, CertifiedHeader, Height, Moment, Slot, UnixMillis};
+use alys_chain::{BlockId, CertifiedHeader, Height, Moment, UnixMillis};
 use alys_sync::{Fault, LeaseEnd, LeaseId, Offence};
 use alys_transport::{Answer, Outcome, Violation, answers};
 use alys_wire::PeerId;
 use futures::StreamExt;
-use tokio::sync::watch;
 
-use super::history::{GENESIS_TIME, HISTORY};
-use crate::chain::ChainView;
-use crate::sync::ReportSigner;
+use super::history::HISTORY;
 use crate::sync::news::{self, News};
 use crate::sync::ranges::Ranges;
 
@@ -143,21 +140,4 @@ fn every_end_of_an_answer_says_whose_fault_it_was() {
     for ours in [Outcome::Cancelled, Outcome::Overloaded] {
         assert!(matches!(news::end_of(ours), LeaseEnd::Failed(Fault::Ours(_))));
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_report_says_what_the_chain_shows_and_only_an_authority_makes_one() {
-    let rules = &HISTORY.network.rules;
-    let (clock, _) = Clock::simulated(GENESIS_TIME);
-    let (chain, view) = watch::channel(ChainView::genesis(rules.genesis_id()));
-    let signer = |key| ReportSigner::new(rules.clone(), clock.clone(), Arc::new(key), view.clone());
-    let ours = signer(HISTORY.keys[1].clone());
-    let report = ours.report(&[1; 32]).unwrap();
-    assert_eq!(report.verify(rules, &[1; 32]).unwrap().authority, AuthorityIndex(1));
-    assert_eq!((report.best.slot, report.best.block), (Slot::ZERO, rules.genesis_id()));
-    chain.send_modify(|view| view.highest_certified = Slot(9));
-    let report = ours.report(&[2; 32]).unwrap();
-    assert_eq!((report.best.slot, report.best.block), (Slot(9), BlockId::default()), "not here");
-    let stranger = signer(alys_chain::SecretKey::from_seed(&[77; 32]));
-    assert_eq!(stranger.report(&[1; 32]), None);
 }
