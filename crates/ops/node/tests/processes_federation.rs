@@ -1,4 +1,5 @@
 //! A federation of real processes: killed, restarted, cut below its quorum. Every wait is for something that a node says, never for time.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
