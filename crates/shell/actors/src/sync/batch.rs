@@ -14,7 +14,7 @@ use super::actor::SyncActor;
 use super::ingress::ProcessBlockBatch;
 use super::ports::ChainPort;
 use super::refusals::{BatchImported, BatchRefused};
-use super::verify::{Headers, Verifier};
+use super::verify::Verifier;
 use crate::chain::local::VerifiedBlock;
 
 /// The work on a batch is done.
@@ -78,11 +78,8 @@ async fn process(
         })
         .unzip();
     let headers: Arc<[CertifiedHeader]> = headers.into();
-    let verdict = match verifier.headers(None, headers.clone(), now, rng).await.map_err(failed)? {
-        Headers::Unknown => return Err(BatchRefused::Unknown),
-        Headers::Checked { verdict, .. } => verdict,
-    };
-    let HeaderVerdict { valid, fault, .. } = verdict;
+    let checked = verifier.headers(headers.clone(), now, rng).await.map_err(failed)?;
+    let HeaderVerdict { valid, fault, .. } = checked.ok_or(BatchRefused::Unknown)?;
     match fault {
         Some(Fault::Peer(offence)) => return Err(BatchRefused::Invalid { index: valid, offence }),
         Some(Fault::Ours(why)) => return Err(BatchRefused::Failed { imported: 0, why }),

@@ -1,8 +1,8 @@
-//! Ranges of headers that were verified, and those that wait for the range below.
+//! Ranges of headers that were linked, and those that wait for the range below.
 //!
 //! - **Owns**: what must be known of a block to check its children, for as long as it is not durable; ranges that arrived before the one that they
 //!   stand on. Headers are shared with the machine, not copied.
-//! - **In**: verified ranges. **Out**: the parent of a range, or that it is not known.
+//! - **In**: linked ranges; again when their certificates were checked. **Out**: the parent of a range, or that it is not known.
 //! - **On failure**: a range whose parent does not come in time, or turns out to be another, is given back. Nobody is to blame: one of two branches
 //!   is dead.
 
@@ -16,7 +16,7 @@ use alys_sync::LeaseId;
 
 /// How long a range waits for the one below: the longest that a request for that one may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How many verified ranges are remembered: the machine's skeleton of 8,192 headers is 16 full ones, and short answers make more.
+/// How many linked ranges are remembered: the machine's skeleton of 8,192 headers is 16 full ones, and short answers make more.
 const REMEMBERED: usize = 256;
 
 #[derive(Debug)]
@@ -58,7 +58,7 @@ struct Parked {
 /// See the [module](self).
 #[derive(Debug, Default)]
 pub(super) struct Ranges {
-    verified: BTreeMap<(Height, BlockId), Range>,
+    linked: BTreeMap<(Height, BlockId), Range>,
     parked: BTreeMap<LeaseId, Parked>,
 }
 
@@ -72,23 +72,27 @@ pub(super) struct Woken {
 }
 
 impl Ranges {
-    /// Remembers the first `valid` headers of a range.
+    /// Remembers the first `valid` headers of a range, and no more of it than these.
     pub fn insert(&mut self, parent: Parent, headers: Arc<[CertifiedHeader]>, valid: usize) {
-        let Some(first) = headers.first().filter(|_| valid > 0) else { return };
+        let Some(first) = headers.first() else { return };
         let key = (first.header.height, first.certificate.block);
-        self.verified.insert(key, Range { parent, headers, valid });
-        if self.verified.len() > REMEMBERED {
-            self.verified.pop_first();
+        if valid == 0 {
+            self.linked.remove(&key);
+            return;
+        }
+        self.linked.insert(key, Range { parent, headers, valid });
+        if self.linked.len() > REMEMBERED {
+            self.linked.pop_first();
         }
     }
 
-    /// The block with this name, if a verified range holds it at this height.
+    /// The block with this name, if a linked range holds it at this height.
     pub fn parent(&self, height: Height, id: BlockId) -> Option<Parent> {
         self.holding(height).find(|range| range.at(height) == Some(id))?.parent(id)
     }
 
     fn holding(&self, height: Height) -> impl Iterator<Item = &Range> {
-        let below = self.verified.range(..=(height, BlockId([0xff; 32]))).rev().map(|(_, range)| range);
+        let below = self.linked.range(..=(height, BlockId([0xff; 32]))).rev().map(|(_, range)| range);
         below.filter(move |range| range.at(height).is_some())
     }
 
@@ -133,7 +137,7 @@ impl Ranges {
 
     /// Forgets ranges that end at or below this height: their blocks are final in the store.
     pub fn settle(&mut self, finalized: Height) {
-        self.verified
+        self.linked
             .retain(|_, range| range.headers().last().is_some_and(|last| last.header.height > finalized));
     }
 }

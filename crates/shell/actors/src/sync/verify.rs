@@ -19,8 +19,9 @@ use rand_core::SeedableRng;
 use super::Parts;
 use crate::chain::local::{BadBody, PreparedBlock};
 
-/// The least certificates in a part: below this their common sum is not worth its pairings.
-const LEAST_CERTIFICATES: usize = 64;
+/// The least certificates in a part. Of 64 each costs a quarter more than of 256, of 512 hardly less; what a range is not cut for, the ranges
+/// behind it use.
+const LEAST_CERTIFICATES: usize = 256;
 /// The least bytes of bodies in a part: some tens of transactions, half a millisecond, so that the way to a worker and back is lost in it.
 const LEAST_BODY_BYTES: usize = 8 << 10;
 /// What a body costs to check beside its bytes, in bytes.
@@ -36,21 +37,21 @@ pub(super) struct Verifier {
     workers: usize,
 }
 
-/// What became of a range of headers.
+/// A range on its parent, its links checked: all that must be known to check the ranges behind it. Whatever its certificates are worth, those of
+/// its descendants can be checked, as a quorum that approves a block approves its ancestors' headers with it.
 #[derive(Debug)]
-pub(super) enum Headers {
-    /// The block that it stands on is not known here (yet).
-    Unknown,
-    /// It was checked on this block.
-    Checked { parent: Parent, verdict: HeaderVerdict },
-}
-
-/// A range on its parent, its links checked.
-struct OnParent {
-    parent: Parent,
-    linked: Linked,
+pub(super) struct OnParent {
+    pub parent: Parent,
+    linked: Arc<Linked>,
     held: usize,
     fault: Option<Fault>,
+}
+
+impl OnParent {
+    /// How many of its headers, from the first on, are linked.
+    pub fn count(&self) -> usize {
+        self.linked.outcome.count
+    }
 }
 
 impl Verifier {
@@ -64,28 +65,48 @@ impl Verifier {
         }
     }
 
-    /// Checks a range on `parent`, or on the stored block that it names.
+    /// Checks a range on the stored block that it names; `None` where that one is not here.
     pub async fn headers(
+        &self,
+        headers: Arc<[CertifiedHeader]>,
+        now: UnixMillis,
+        rng: Stream,
+    ) -> Result<Option<HeaderVerdict>, Fault> {
+        match self.links(None, headers.clone(), now).await? {
+            None => Ok(None),
+            Some(on) => self.approvals(on, headers, rng).await.map(Some),
+        }
+    }
+
+    /// Checks the links of a range on `parent`, or on the stored block that it names; `None` where that one is not known here (yet).
+    pub async fn links(
         &self,
         parent: Option<Parent>,
         headers: Arc<[CertifiedHeader]>,
         now: UnixMillis,
+    ) -> Result<Option<OnParent>, Fault> {
+        let this = self.clone();
+        let linked = self.pool.run(Priority::Normal, move || this.link(parent, &headers, now)).await;
+        linked.map_err(ours)?
+    }
+
+    /// Checks the certificates of a range whose links are checked.
+    pub async fn approvals(
+        &self,
+        on: OnParent,
+        headers: Arc<[CertifiedHeader]>,
         rng: Stream,
-    ) -> Result<Headers, Fault> {
-        let (this, range) = (self.clone(), headers.clone());
-        let linked = self.pool.run(Priority::Normal, move || this.link(parent, &range, now)).await;
-        let Some(on) = linked.map_err(ours)?? else { return Ok(Headers::Unknown) };
-        let OnParent { parent, linked, held, fault } = on;
+    ) -> Result<HeaderVerdict, Fault> {
+        let OnParent { linked, held, fault, .. } = on;
         let count = linked.outcome.count;
-        let wrong = self.certificates(&headers, Arc::new(linked), rng).await?;
-        let verdict = match wrong {
+        let wrong = self.certificates(&headers, linked, rng).await?;
+        Ok(match wrong {
             None => HeaderVerdict { valid: count, held: held.min(count), fault },
             Some((valid, invalid)) => {
                 let fault = Some(Fault::Peer(offence(&invalid)));
                 HeaderVerdict { valid, held: held.min(valid), fault }
             }
-        };
-        Ok(Headers::Checked { parent, verdict })
+        })
     }
 
     fn link(
@@ -103,7 +124,7 @@ impl Verifier {
         let (linked, fault) = self.link_as_far_as_it_goes(&parent, headers, now);
         let linked_headers = headers.get(..linked.outcome.count).unwrap_or_default();
         let held = self.held(linked_headers).map_err(ours)?;
-        Ok(Some(OnParent { parent, linked, held, fault }))
+        Ok(Some(OnParent { parent, linked: Arc::new(linked), held, fault }))
     }
 
     /// The links up to the first that is wrong or early, and what is wrong with that one.

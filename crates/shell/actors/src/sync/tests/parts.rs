@@ -34,6 +34,18 @@ const fn at(secs: u64) -> Moment {
 }
 
 #[test]
+fn a_linked_range_is_cut_to_what_its_certificates_vouch_for() {
+    let mut ranges = Ranges::default();
+    ranges.insert(genesis(), range(1..=20), 20);
+    assert!(ranges.parent(Height(20), id(20)).is_some(), "linked: the next range need not wait");
+    ranges.insert(genesis(), range(1..=20), 10);
+    assert_eq!(ranges.parent(Height(11), id(11)), None, "its certificate is wrong");
+    assert!(ranges.parent(Height(10), id(10)).is_some());
+    ranges.insert(genesis(), range(1..=20), 0);
+    assert_eq!(ranges.parent(Height(1), id(1)), None);
+}
+
+#[test]
 fn any_block_of_a_verified_range_is_a_parent_with_its_own_lineage() {
     let mut ranges = Ranges::default();
     ranges.insert(genesis(), range(1..=20), 10);
