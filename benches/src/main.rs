@@ -1,3 +1,55 @@
-//! A developer tool.
+//! `cargo xtask bench`: how fast the pipeline is, beside what the machine could do and what a plain client does.
+//!
+//! - **In**: a command and its flags. **Out**: figures, with `--json` one object a line.
+//! - **On failure**: the first error ends the run with exit code 1; a figure that misses its bar ends it with 1 as well, after all are printed.
+//!
+//! Whatever is measured as a node of its own is a process of its own: the binary starts itself again with one of the hidden commands.
 
-fn main() {}
+mod approvals;
+mod baseline;
+mod client;
+mod cores;
+mod federation;
+mod history;
+mod newcomer;
+mod process;
+mod recording;
+mod serve;
+mod stages;
+mod sync;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask bench", about = "Measure alys")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// A fresh node syncs a history from other processes; beside it each stage alone, and a plain client.
+    Sync(sync::Sync),
+    /// What checking approvals costs: one by one, in batches, on several cores.
+    Approvals(approvals::Approvals),
+    /// A source, in a process of its own.
+    #[command(hide = true)]
+    Serve(serve::Serve),
+    /// The plain client, in a process of its own.
+    #[command(hide = true)]
+    Baseline(baseline::Baseline),
+    /// The fresh node, in a process of its own.
+    #[command(hide = true)]
+    Newcomer(baseline::Baseline),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Args::parse().command {
+        Command::Sync(command) => sync::run(&command),
+        Command::Approvals(command) => approvals::run(&command),
+        Command::Serve(command) => serve::run(&command),
+        Command::Baseline(command) => baseline::run(&command),
+        Command::Newcomer(command) => newcomer::run(&command),
+    }
+}

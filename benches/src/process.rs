@@ -1,0 +1,95 @@
+//! This binary, started again as something that is measured: a source, a plain client, a fresh node.
+//!
+//! - **In**: a hidden command and its flags. **Out**: the lines that the process prints.
+//! - **On failure**: what the process wrote to standard error is shown; a process that ends early is an error here.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use alys_wire::Address;
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+/// A running process; it ends when this is dropped.
+pub struct Process {
+    child: Child,
+    started: Instant,
+    lines: BufReader<ChildStdout>,
+    /// Kept open: a process whose standard input ends has lost us, and ends as well.
+    _input: Option<ChildStdin>,
+}
+
+impl Process {
+    /// Starts this binary with other arguments.
+    pub fn start(arguments: &[&OsStr]) -> Result<Self> {
+        let started = Instant::now();
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {arguments:?}"))?;
+        let output = child.stdout.take().context("the process has no output")?;
+        let input = child.stdin.take();
+        Ok(Self { child, started, lines: BufReader::new(output), _input: input })
+    }
+
+    /// A source that serves a data directory, and its address.
+    pub fn source(directory: &Path) -> Result<(Self, Address)> {
+        let mut process = Self::start(&["serve".as_ref(), "--data-dir".as_ref(), directory.as_os_str()])?;
+        let address = process.line()?.parse().context("the source prints no address")?;
+        Ok((process, address))
+    }
+
+    /// Waits for the report at its end, and says how long it took from the start of the process.
+    pub fn report(mut self) -> Result<(Report, Duration)> {
+        let line = self.line()?;
+        let took = self.started.elapsed();
+        Ok((serde_json::from_str(&line).context("the process prints no report")?, took))
+    }
+
+    fn line(&mut self) -> Result<String> {
+        let mut line = String::new();
+        if self.lines.read_line(&mut line)? == 0 {
+            bail!("the process ended early: {}", self.child.wait()?);
+        }
+        Ok(line.trim_end().to_owned())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to end.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// What a process that has fetched a history says of it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Report {
+    /// How many blocks became durable.
+    pub blocks: u64,
+    /// The last of them.
+    pub head: String,
+    /// The most resident memory that the process ever had, in bytes; `None` where the system does not say.
+    pub peak_rss: Option<u64>,
+}
+
+impl Report {
+    /// Prints it for [`Process::report`].
+    pub fn print(&self) -> Result<()> {
+        say(&serde_json::to_string(self)?)
+    }
+}
+
+/// A line for whoever started this process.
+pub fn say(line: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")?;
+    Ok(out.flush()?)
+}
