@@ -240,7 +240,7 @@ impl Hub {
         for (at, about, serial) in silent {
             self.later(Instant::now() + SILENCE, Action::GiveUp { at, about, serial });
         }
-        self.opened.send_replace(());
+        self.opened.notify_waiters();
     }
 
     pub fn give_up(&mut self, at: PeerId, about: PeerId, serial: u64) {

@@ -9,7 +9,7 @@ use alys_wire::{Address, PeerId, Request, Topic};
 use bytes::Bytes;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use super::gossip::Seen;
@@ -88,8 +88,8 @@ pub(super) struct Hub {
     pub links: Links,
     pub nodes: BTreeMap<PeerId, Node>,
     pub places: BTreeMap<Address, PeerId>,
-    /// Told when a link comes up.
-    pub opened: watch::Sender<()>,
+    /// Told when a link comes up. It wakes its waiters in the order of their waiting; a `watch` wakes them in a random one.
+    pub opened: Arc<Notify>,
     due: BTreeMap<(Instant, u64), Action>,
     count: u64,
     wake: Arc<Notify>,
@@ -114,7 +114,7 @@ pub(super) fn start(seed: u64) -> Shared {
             links: Links::default(),
             nodes: BTreeMap::new(),
             places: BTreeMap::new(),
-            opened: watch::Sender::new(()),
+            opened: Arc::new(Notify::new()),
             due: BTreeMap::new(),
             count: 0,
             wake: wake.clone(),

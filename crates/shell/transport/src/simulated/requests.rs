@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use alys_wire::bulk::{Refusal, Response, RetryAfter};
 use alys_wire::{PeerId, Request};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -79,7 +79,7 @@ impl Hub {
         let (id, request) = asked;
         let source = self.nodes.get(&server).map(|node| node.source.clone());
         let me_weak = self.me.clone();
-        let opened = self.opened.subscribe();
+        let opened = self.opened.clone();
         let peer = self.nodes.get_mut(&me).and_then(|node| node.peers.get_mut(&server));
         let Some(peer) = peer else { return sink.end(Outcome::Lost) };
         // A server that is gone while we do not know it yet answers nothing; the connection ends soon.
@@ -162,7 +162,7 @@ struct Line {
     /// Who asks, who answers.
     way: (PeerId, PeerId),
     serial: u64,
-    opened: watch::Receiver<()>,
+    opened: Arc<Notify>,
 }
 
 impl Line {
@@ -172,11 +172,13 @@ impl Line {
 
     /// Waits while the link is down.
     async fn open(&self) {
-        let mut opened = self.opened.clone();
-        while self.with(|hub| hub.links.is_down(self.way.0, self.way.1)) == Some(true) {
-            if opened.changed().await.is_err() {
+        loop {
+            // Made before the look, so that no change after it is missed.
+            let opened = self.opened.notified();
+            if self.with(|hub| hub.links.is_down(self.way.0, self.way.1)) != Some(true) {
                 return;
             }
+            opened.await;
         }
     }
 
