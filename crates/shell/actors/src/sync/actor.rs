@@ -160,6 +160,13 @@ impl SyncActor {
 
     /// Tells the machine what time it is, before that who counts at this time.
     pub(super) fn tick(&mut self, ctx: &mut Context<Self>) {
+        self.look_at_set(ctx);
+        let slot = self.slot();
+        self.step(ctx, Event::Tick { slot });
+    }
+
+    /// Tells the machine who counts now, if that has changed.
+    pub(super) fn look_at_set(&mut self, ctx: &mut Context<Self>) {
         let slot = self.slot();
         let set = self.parts.rules.schedule().set_at(slot);
         if self.set != Some(set.id()) {
@@ -168,7 +175,6 @@ impl SyncActor {
             let federation = Federation::new(size, self.own_place(slot).is_some());
             self.step(ctx, Event::FederationChanged(federation));
         }
-        self.step(ctx, Event::Tick { slot });
     }
 
     /// A new machine does not know who counts.

@@ -65,7 +65,9 @@ impl Handler<GetSyncStatus> for SyncActor {
 }
 
 impl Handler<CanProduceBlocks> for SyncActor {
-    async fn handle(&mut self, ask: CanProduceBlocks, _: &mut Context<Self>) -> GateReport {
+    async fn handle(&mut self, ask: CanProduceBlocks, ctx: &mut Context<Self>) -> GateReport {
+        // Whoever asks at the start of a slot may be faster than our own timer, and the slot may be the first of another set.
+        self.look_at_set(ctx);
         let last_signed = self.view.borrow().last_signed;
         let report = self.machine.may_produce(self.now(), ask.slot, last_signed);
         self.parts.metrics.gate(&report);
