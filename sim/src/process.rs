@@ -1,0 +1,126 @@
+//! The process of a node: the real actors on simulated ground.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use alys_actor::{ActorStatus, Clock, Pool, Randomness};
+use alys_actors::chain::ChainMailbox;
+use alys_actors::peer::{Book, PeerTable};
+use alys_actors::sync::SyncMailbox;
+use alys_actors::{Authority, Base, Connect, Node, Parts, Settings};
+use alys_chain::consensus::SigningRecord;
+use alys_chain::{BlockId, Slot};
+use alys_storage::{Batch, Durability, MemoryDisk, Store};
+use alys_transport::{Config, Transport, simulated};
+
+use crate::site::Site;
+use crate::tap::{Tap, Witness};
+
+/// How often a node looks around for peers that it does not know. Thrice as often as usual, so that worlds can be short.
+const DISCOVERY: Duration = Duration::from_secs(10);
+
+/// What a process is given.
+pub struct Equipment {
+    /// The number of its node.
+    pub number: usize,
+    /// Its disk.
+    pub disk: MemoryDisk,
+    /// Where it keeps its peer book.
+    pub book: Book,
+    /// Its clock.
+    pub clock: Clock,
+    /// Where its randomness comes from.
+    pub randomness: Randomness,
+    /// Whether it has never run before.
+    pub fresh: bool,
+    /// Whose key it has.
+    pub key: usize,
+}
+
+/// A running process. Dropped, it is gone.
+pub struct Process {
+    /// Its store, to be looked into.
+    pub store: Arc<dyn Store>,
+    node: Node,
+}
+
+impl Process {
+    /// Starts it.
+    ///
+    /// # Panics
+    /// When its disk cannot be opened, or it does not start: neither is told to fail at this moment.
+    #[must_use]
+    pub fn start(with: Equipment, site: &Site, network: &simulated::Network, witness: &Witness) -> Self {
+        let genesis = site.network.rules.genesis_id();
+        let store = with.disk.open(genesis).expect("a disk in memory opens, and there is one network only");
+        let store: Arc<dyn Store> = Arc::new(store);
+        let mut settings = Settings::default();
+        settings.peers.bootnodes = site.bootnodes(with.number);
+        let base = Base {
+            settings,
+            network: site.network.clone(),
+            store: store.clone(),
+            checkpoints: None,
+            book: with.book,
+            local: site.peers[with.number],
+            clock: with.clock,
+            pool: Pool::inline(),
+            randomness: with.randomness,
+        };
+        let key = site.is_ever_authority(with.key).then(|| site.keys[with.key].clone());
+        if key.is_some() && with.fresh {
+            put_on_record(store.as_ref(), genesis);
+        }
+        let authority = key.map(|key| Authority { key, fresh: false });
+        let connect = connect(with.number, site, network, witness);
+        let parts = Parts { base, connect, authority };
+        let node = alys_actors::start(parts).expect("the store opens, and the transport is who it should be");
+        Self { store, node }
+    }
+
+    /// Its chain.
+    #[must_use]
+    pub const fn chain(&self) -> &ChainMailbox {
+        &self.node.chain
+    }
+
+    /// Its sync.
+    #[must_use]
+    pub const fn sync(&self) -> &SyncMailbox {
+        &self.node.sync
+    }
+
+    /// What its peer book holds for and against each peer.
+    #[must_use]
+    pub fn peers(&self) -> Arc<PeerTable> {
+        self.node.peers.watch().borrow().clone()
+    }
+
+    /// Its actors.
+    #[must_use]
+    pub fn actors(&self) -> Vec<ActorStatus> {
+        self.node.actors()
+    }
+}
+
+/// What `alys init --new-key` does: the key has signed nothing yet. It is on the disk before the first start, so that a node which is killed before
+/// its first signature still knows.
+fn put_on_record(store: &dyn Store, genesis: BlockId) {
+    let mut batch = Batch::new();
+    batch.record_signing(SigningRecord { last: Slot::ZERO, block: genesis, lock: Slot::ZERO });
+    store.commit(batch, Durability::Durable).expect("a disk is not full before its first start");
+}
+
+fn connect(number: usize, site: &Site, network: &simulated::Network, witness: &Witness) -> Connect {
+    let config = Config {
+        listen: vec![Site::address(number)],
+        discovery: Some(DISCOVERY),
+        ..Config::new(site.network.rules.genesis_id())
+    };
+    let (peer, network, witness) = (site.peers[number], network.clone(), witness.clone());
+    Box::new(move |source| {
+        let (transport, events) = network.rejoin(peer, &config, source);
+        let tapped: Arc<dyn Transport> = Arc::new(Tap::new(transport, number, witness));
+        Ok((tapped, events))
+    })
+}

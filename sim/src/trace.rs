@@ -1,0 +1,122 @@
+//! What has happened, as one number: two runs are the same run if, and only if, their digests are the same.
+//!
+//! - **In**: events with their time, as text. **Out**: a digest over all of them in their order, and, on request, the events themselves.
+//! - **On failure**: nothing can fail.
+
+use core::fmt;
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+
+/// A digest of everything that has happened.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Digest(pub [u8; 32]);
+
+impl fmt::Display for Digest {
+    /// The first eight bytes: enough to tell runs apart by eye.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0[..8].iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Where in the world something happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// At the node of this number.
+    Node(usize),
+    /// Between the nodes.
+    World,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Node(node) => write!(f, "node {node:<2}"),
+            Self::World => f.write_str("world  "),
+        }
+    }
+}
+
+/// The events of one run.
+pub struct Trace {
+    digest: Digest,
+    events: u64,
+    log: Option<Vec<String>>,
+}
+
+impl Trace {
+    /// Nothing has happened. With `keep` the events are kept to be read, otherwise only their digest is.
+    #[must_use]
+    pub fn new(keep: bool) -> Self {
+        Self { digest: Digest([0; 32]), events: 0, log: keep.then(Vec::new) }
+    }
+
+    /// Something happened at this time since the beginning.
+    pub fn note(&mut self, at: Duration, place: Place, what: &str) {
+        let chained = Sha256::new()
+            .chain_update(self.digest.0)
+            .chain_update(at.as_nanos().to_le_bytes())
+            .chain_update(place.to_string())
+            .chain_update(what);
+        self.digest = Digest(chained.finalize().into());
+        self.events += 1;
+        if let Some(log) = &mut self.log {
+            log.push(format!("{:>10.4} {place} {what}", at.as_secs_f64()));
+        }
+    }
+
+    /// Over everything so far.
+    #[must_use]
+    pub const fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// How much has happened.
+    #[must_use]
+    pub const fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// The events, if they were kept.
+    #[must_use]
+    pub fn into_log(self) -> Vec<String> {
+        self.log.unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn traced(events: &[(u64, Place, &str)]) -> Trace {
+        let mut trace = Trace::new(true);
+        for (at, place, what) in events {
+            trace.note(Duration::from_millis(*at), *place, what);
+        }
+        trace
+    }
+
+    #[test]
+    fn time_place_content_and_order_all_count() {
+        let (a, b) = ((1, Place::Node(0), "a"), (1, Place::World, "b"));
+        let digest = traced(&[a, b]).digest();
+        assert_eq!(digest, traced(&[a, b]).digest());
+        for other in [vec![b, a], vec![a], vec![(2, a.1, a.2), b], vec![(1, Place::Node(1), "a"), b]] {
+            assert_ne!(digest, traced(&other).digest());
+        }
+        assert_ne!(digest.to_string(), format!("{:?}", Trace::new(false).digest()));
+    }
+
+    #[test]
+    fn what_is_kept_can_be_read() {
+        let trace = traced(&[(1_500, Place::Node(3), "publishes")]);
+        assert_eq!(trace.events(), 1);
+        assert_eq!(trace.into_log(), ["    1.5000 node 3  publishes"]);
+    }
+}
