@@ -155,6 +155,8 @@ impl ChainActor {
         let block = BlockRef { slot, height: header.height, id: made.block.id };
         let outlet = self.shared.parts.outlet.clone();
         let (own, other) = made.approvals;
+        // Said before it is done: whoever traces the process sees the disk's answer above this line.
+        tracing::debug!(%slot, block = %block.id, "signature leaves");
         outlet.proposal(Proposal::new(header, made.parent, own, made.block.body));
         other.into_iter().for_each(|approval| outlet.approval(approval));
         self.shared.view.send_modify(|view| view.produced += 1);
@@ -174,6 +176,7 @@ impl ChainActor {
             Ok(cast) => {
                 self.note_storage(cast.storage.as_ref());
                 self.shared.metrics.approved.inc();
+                tracing::debug!(%slot, block = %id, "signature leaves");
                 cast.approvals.into_iter().for_each(|approval| self.shared.parts.outlet.approval(approval));
                 self.absorb(cast.effects, Forward::All);
             }
