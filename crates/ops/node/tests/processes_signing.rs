@@ -1,5 +1,5 @@
 //! The system calls of an authority: what it signs is on the disk before it leaves the process.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
