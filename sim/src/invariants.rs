@@ -39,6 +39,8 @@ pub enum Rule {
     Recovery,
     /// What the scenario promises.
     Promise,
+    /// The world itself does not panic.
+    World,
 }
 
 impl fmt::Display for Rule {
@@ -53,6 +55,7 @@ impl fmt::Display for Rule {
             Self::Queues => "queues are bounded and actors live",
             Self::Recovery => "recovery in time",
             Self::Promise => "the promise of the scenario",
+            Self::World => "the world itself works",
         })
     }
 }

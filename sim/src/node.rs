@@ -120,9 +120,10 @@ impl Node {
         self.keep_disk_full();
     }
 
-    /// The disk refuses one commit at a time, so that a full one must be kept full.
+    /// The disk refuses one commit at a time, so that a full one must be kept full. It fills up while the node runs: one that finds it full when it
+    /// starts for the first time does not start, which its operator sees.
     pub fn keep_disk_full(&self) {
-        if self.disk_full {
+        if self.disk_full && self.process.is_some() {
             self.disk.fail_commit(1, Fault::DiskFull);
         }
     }

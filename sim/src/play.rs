@@ -1,6 +1,7 @@
 //! Many runs, on as many threads as there are cores: each run has a runtime of its own and shares nothing.
 
 use std::num::NonZeroUsize;
+use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -8,10 +9,7 @@ use std::thread;
 use crate::plan::Plan;
 use crate::world::{self, Outcome};
 
-/// Plays all plans, and tells each outcome as it comes. The outcomes are returned in the order of the plans.
-///
-/// # Panics
-/// If a run panics: a defect of the world itself, which is named by the panic.
+/// Plays all plans, and tells each outcome as it comes. The outcomes are returned in the order of the plans. A run that panics has failed.
 pub fn all(plans: &[Plan], threads: NonZeroUsize, mut tell: impl FnMut(&Outcome)) -> Vec<Outcome> {
     let next = AtomicUsize::new(0);
     let (sender, outcomes) = mpsc::channel();
@@ -21,8 +19,11 @@ pub fn all(plans: &[Plan], threads: NonZeroUsize, mut tell: impl FnMut(&Outcome)
             let (sender, next) = (sender.clone(), &next);
             scope.spawn(move || {
                 while let Some((index, plan)) = take(plans, next) {
+                    // A run shares nothing, so its panic harms no other.
+                    let outcome = catch_unwind(|| world::run(plan, false));
+                    let outcome = outcome.unwrap_or_else(|_| Outcome::panicked(plan));
                     // The receiver lives as long as the scope.
-                    sender.send((index, world::run(plan, false))).ok();
+                    sender.send((index, outcome)).ok();
                 }
             });
         }
@@ -32,7 +33,7 @@ pub fn all(plans: &[Plan], threads: NonZeroUsize, mut tell: impl FnMut(&Outcome)
             played[index] = Some(outcome);
         }
     });
-    played.into_iter().map(|outcome| outcome.expect("every plan was taken, and no run panicked")).collect()
+    played.into_iter().map(|outcome| outcome.expect("every plan was taken, and its outcome sent")).collect()
 }
 
 fn take<'a>(plans: &'a [Plan], next: &AtomicUsize) -> Option<(usize, &'a Plan)> {

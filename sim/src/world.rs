@@ -18,7 +18,7 @@ use crate::node::Node;
 use crate::plan::{LEAD, Plan, Promise, slot_at, start_of};
 use crate::site::Site;
 use crate::tap::Witness;
-use crate::trace::{Digest, Place};
+use crate::trace::{Digest, Place, Trace};
 use crate::traffic::Traffic;
 
 /// How often the nodes are looked at: a few times a slot, so that what is there for a moment only is seen.
@@ -56,6 +56,27 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// A run that ended in a panic: a defect of the world itself, or of a constructor that nobody guards.
+    #[must_use]
+    pub fn panicked(plan: &Plan) -> Self {
+        let how = "panicked; the message is above".to_owned();
+        let violation = Violation { at: Duration::ZERO, place: Place::World, rule: Rule::World, how };
+        Self {
+            name: plan.name,
+            seed: plan.seed,
+            nodes: plan.nodes,
+            authorities: plan.authorities,
+            faults: plan.faults.len(),
+            slots: plan.end,
+            finalized: Height::ZERO,
+            recovered: None,
+            digest: Trace::new(false).digest(),
+            events: 0,
+            violations: vec![violation],
+            log: Vec::new(),
+        }
+    }
+
     /// Whether every rule held.
     #[must_use]
     pub fn passed(&self) -> bool {

@@ -1,4 +1,4 @@
-//! What is played, one scenario a file: each makes a [`Plan`](crate::plan::Plan) from a seed.
+//! What is played, one scenario a file: each makes a [`Plan`] from a seed.
 
 pub mod crashes;
 pub mod late_joiner;
