@@ -20,7 +20,7 @@ pub struct Node {
     /// Where to listen, such as /ip4/0.0.0.0/tcp/30300; once for each address.
     #[arg(long, value_name = "MULTIADDR")]
     listen: Vec<String>,
-    /// Whom to dial first: a multiaddr that ends in /p2p/<peer id>; once for each.
+    /// Whom to dial first: a multiaddr that ends in `/p2p/ID`; once for each.
     #[arg(long, value_name = "MULTIADDR")]
     bootnode: Vec<String>,
     /// Where the RPC server listens.

@@ -18,7 +18,7 @@ use super::ingress::{
 };
 use super::local::{ChainError, Effects, LocalChain};
 use super::parts::Shared;
-use super::producer::{Gated, SlotTick};
+use super::producer::{AskAgain, Gated, SlotTick};
 use super::queries;
 use super::txpool::TxPool;
 use super::view::{ChainEvent, ChainStatus, SignerState, StorageState};
@@ -239,6 +239,12 @@ impl Handler<SlotTick> for ChainActor {
 impl Handler<Gated> for ChainActor {
     async fn handle(&mut self, gated: Gated, ctx: &mut Context<Self>) {
         self.on_gated(gated, ctx).await;
+    }
+}
+
+impl Handler<AskAgain> for ChainActor {
+    async fn handle(&mut self, again: AskAgain, ctx: &mut Context<Self>) {
+        self.on_ask_again(again, ctx);
     }
 }
 

@@ -1,5 +1,7 @@
 //! Our own blocks and approvals: the slot timer, the gate, the signature.
 
+use std::time::Duration;
+
 use alys_actor::{Context, Lane, Message};
 use alys_chain::consensus::Refusal;
 use alys_chain::{Approval, BlockId, Certificate, Slot};
@@ -45,6 +47,25 @@ pub(super) struct Gated {
 impl Message for Gated {
     type Reply = ();
     const NAME: &'static str = "Gated";
+
+    fn lane(&self) -> Lane {
+        Lane::High
+    }
+}
+
+/// A gate that was closed is asked again while the slot lasts: it may have opened a moment after the slot began, and the next turn is a whole
+/// round away. Not more often, as each answer is work for sync; not less, or the cut-off comes first.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+
+/// It is time to ask the gate again.
+pub(super) struct AskAgain {
+    slot: Slot,
+    purpose: Purpose,
+}
+
+impl Message for AskAgain {
+    type Reply = ();
+    const NAME: &'static str = "AskAgain";
 
     fn lane(&self) -> Lane {
         Lane::High
@@ -114,6 +135,11 @@ impl ChainActor {
     /// Does what the gate was asked for, if it is open.
     pub(super) async fn on_gated(&mut self, gated: Gated, ctx: &mut Context<Self>) {
         let Gated { slot, purpose, report } = gated;
+        let waits = matches!(purpose, Purpose::Produce(None) | Purpose::Approve(_));
+        if !report.open && waits && self.lasts(slot) {
+            ctx.after(ASK_AGAIN, AskAgain { slot, purpose });
+            return;
+        }
         match purpose {
             Purpose::Produce(answer) => {
                 let outcome =
@@ -126,6 +152,17 @@ impl ChainActor {
             Purpose::Approve(id) if report.open => self.approve(id, slot).await,
             Purpose::Approve(id) => tracing::debug!(block = %id, %report, "not approved"),
         }
+    }
+
+    /// Asks the gate again, if it still matters.
+    pub(super) fn on_ask_again(&self, again: AskAgain, ctx: &mut Context<Self>) {
+        self.ask(again.slot, again.purpose, ctx);
+    }
+
+    /// Whether the slot runs, with time left to ask again before its cut-off.
+    fn lasts(&self, slot: Slot) -> bool {
+        let now = self.shared.slots.now();
+        now.is_some_and(|now| now.slot == slot && now.elapsed + ASK_AGAIN < now.cut_off())
     }
 
     fn note_production(&mut self, slot: Slot, outcome: &Result<BlockRef, NotProduced>) {

@@ -201,10 +201,22 @@ async fn nothing_is_signed_while_the_gate_is_closed() {
     assert_eq!(node.view().last_signed, None);
     assert!(node.mailbox.status().await.unwrap().not_produced.unwrap().contains("not synced: closed"));
     assert!(matches!(node.mailbox.produce().await, Err(NotProduced::Gate(_))));
-    assert_eq!(node.mailbox.metrics().missed.get(), 4);
+    // Two slots that are over, and the demand; slot 3 still has time.
+    assert_eq!(node.mailbox.metrics().missed.get(), 3);
     node.shut(false);
     assert_eq!(node.mailbox.produce().await.unwrap().slot, Slot(3));
     assert_eq!(node.mailbox.status().await.unwrap().not_produced, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gate_that_opens_within_the_slot_costs_no_turn() {
+    let world = World::new(1);
+    let node = world.node(0).await;
+    node.shut(true);
+    world.until(3, 300).await;
+    node.shut(false);
+    world.until(3, 600).await;
+    assert_eq!(node.view().last_signed, Some(Slot(3)));
 }
 
 #[tokio::test(start_paused = true)]
