@@ -30,12 +30,21 @@ impl SyncMachine {
             return self.fail_peer(now, lease.peer, Observation::Offence(Offence::Unrequested));
         }
         self.judge_length(now, &lease, asked, &headers);
-        if headers.is_empty() {
+        if headers.is_empty() || (self.stands_beside(&headers) && self.step_back(now, false)) {
             return;
         }
         let (peer, headers): (PeerId, Arc<[CertifiedHeader]>) = (lease.peer, headers.into());
         self.checking.insert(id, Checking { peer, headers: headers.clone(), range: asked, since: now });
         self.act(Action::VerifyHeaders { lease: id, headers });
+    }
+
+    /// Whether these headers continue a block beside our durable one. Nobody can check them then: which sets must vouch for a block follows from
+    /// its ancestry, and that of theirs is not here. So the way to it begins at the final block.
+    fn stands_beside(&self, headers: &[CertifiedHeader]) -> bool {
+        let base = self.skeleton.base();
+        headers.first().is_some_and(|first| {
+            Some(first.header.height) == base.height.next() && first.header.parent != base.id
+        })
     }
 
     /// An answer is complete if it holds what was asked for, or reaches the head that the peer has proven.

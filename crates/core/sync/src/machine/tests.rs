@@ -301,11 +301,13 @@ fn on_a_dead_branch_it_steps_back_to_the_final_block_and_skips_what_is_held() {
     let ours = tip(&trunk[9], BlockRef::of(&trunk[5]));
     let mut story = Story::started(ours);
     story.connect(1, theirs.last().copied());
-    assert_eq!(story.headers_asked().map(|asked| asked.2), Some(Height(11)));
-    story.serve_headers(&theirs, 0);
+    let (lease, _, from, _) = story.headers_asked().unwrap();
+    assert_eq!(from, Height(11));
+    // They stand on a block that is not here, so that nobody could say what their certificates are worth.
+    story.send(Event::HeadersArrived { lease, headers: theirs[10..].to_vec(), bytes: 1000 });
     let stepped = Report::SteppedBack { head: ours.head, finalized: ours.finalized };
     assert!(story.out.contains(&Action::Report(stepped)));
-    assert_eq!(story.headers_asked().map(|asked| (asked.2, asked.3)), Some((Height(7), 4)));
+    assert_eq!(story.headers_asked().map(|asked| (asked.2, asked.3)), Some((Height(7), 10)));
     story.serve_headers(&theirs, 2);
     let (_, _, ids) = story.bodies_asked().unwrap();
     assert_eq!(ids[0], theirs[8].certificate.block, "the two that are held are not fetched");
