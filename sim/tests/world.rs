@@ -77,3 +77,10 @@ fn seed_62_killed_before_the_first_signature() {
 fn seed_13_the_gate_in_the_first_slot_of_a_new_set() {
     holds(&random::plan(13, Scale::Usual));
 }
+
+/// A certificate reached one side of a partition only, so that two nodes had a certified head beside the chain of the others. Headers above it could
+/// not be checked, as the block that they stand on was not here; the two asked for them for ever, and never for those from the final block on.
+#[test]
+fn seed_5015_a_certified_head_beside_the_chain() {
+    holds(&random::plan(5015, Scale::Full));
+}
