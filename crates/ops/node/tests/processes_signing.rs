@@ -19,7 +19,8 @@ const SIGNATURES: usize = 8;
 /// Starts the program, the first node of them under the tracer.
 fn traced(dir: &Path, trace: &Path) -> PathBuf {
     let (script, real, trace) = (dir.join("alys"), env!("CARGO_BIN_EXE_alys"), trace.display());
-    let strace = "strace -f -y -s 300 -e trace=fdatasync,fsync,write -e signal=none";
+    // With -D the node keeps the process that was started, so that it, and not the tracer, is told to end.
+    let strace = "strace -D -f -y -s 300 -e trace=fdatasync,fsync,write -e signal=none";
     let text = format!(
         "#!/bin/sh\ncase \"$*\" in\n*node1*) export ALYS_LOG_FILTER=info,alys_actors::chain=debug; exec {strace} -o {trace} {real} \"$@\";;\n*) exec {real} \"$@\";;\nesac\n"
     );
