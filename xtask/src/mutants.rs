@@ -6,7 +6,7 @@ use anyhow::Result;
 use crate::run::{command, root, target, visibly};
 use crate::tools;
 
-/// The files in which no mutant may survive without a written reason (`.cargo/mutants.toml` lists the reasons).
+/// The files in which no mutant may survive without a written reason.
 const FILES: &[&str] =
     &["crates/core/chain/src/schedule.rs", "crates/core/sync/src/gate.rs", "crates/core/sync/src/gaps.rs"];
 
