@@ -46,7 +46,7 @@ async fn fetch(command: &Baseline) -> Result<()> {
         fetch_one(&client, &mut chain, &mut parent, Height(height)).await?;
     }
     let head = chain.head();
-    let (blocks, head) = (head.height.get(), head.block.to_string());
+    let (blocks, head) = (head.height.get(), head.id.to_string());
     Report { blocks, head, peak_rss: peak_rss() }.print()
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use alys_chain::consensus::SigningRecord;
 use alys_chain::{BlockId, Body, Hash, Height};
 use alys_storage::{
-    Batch, BlockRef, CertifiedBytes, ChainStore, Committed, Durability, Limit, Location, MemoryDisk,
+    Batch, BlockKey, CertifiedBytes, ChainStore, Committed, Durability, Limit, Location, MemoryDisk,
     StateEntry, StateKey, Store, StoreError, StoredHeader,
 };
 use bytes::Bytes;
@@ -38,11 +38,11 @@ impl Store for Recording {
         self.inner.genesis()
     }
 
-    fn head(&self) -> Result<BlockRef, StoreError> {
+    fn head(&self) -> Result<BlockKey, StoreError> {
         self.inner.head()
     }
 
-    fn finalized(&self) -> Result<BlockRef, StoreError> {
+    fn finalized(&self) -> Result<BlockKey, StoreError> {
         self.inner.finalized()
     }
 
@@ -79,7 +79,7 @@ impl Store for Recording {
         self.inner.accounts(bucket, after, limit)
     }
 
-    fn diff(&self, block: BlockRef) -> Result<Option<Bytes>, StoreError> {
+    fn diff(&self, block: BlockKey) -> Result<Option<Bytes>, StoreError> {
         self.inner.diff(block)
     }
 

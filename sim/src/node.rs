@@ -2,9 +2,9 @@
 
 use alys_actor::{Clock, Randomness, Skew};
 use alys_actors::peer::Book;
+use alys_chain::BlockRef;
 use alys_storage::MemoryDisk;
 use alys_storage::memory::Fault;
-use alys_sync::BlockRef;
 use alys_transport::simulated;
 use std::time::Duration;
 use tokio::time::Instant;

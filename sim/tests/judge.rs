@@ -12,7 +12,7 @@ use alys_chain::{
 use alys_sim::invariants::{Gate, Judge, Rule};
 use alys_sim::plan::Plan;
 use alys_sim::site::Site;
-use alys_storage::{Batch, BlockRef, Durability, MemoryDisk, Store};
+use alys_storage::{Batch, BlockKey, Durability, MemoryDisk, Store};
 use alys_sync::{Condition, ConditionName, GateReport};
 
 const NOW: Duration = Duration::from_secs(1);
@@ -61,7 +61,7 @@ impl Case {
         let genesis = *self.rules.genesis();
         let store = MemoryDisk::new().open(genesis.id()).unwrap();
         let (first, block) =
-            (BlockRef::new(Height::ZERO, genesis.id()), BlockRef::new(header.height, header.id()));
+            (BlockKey::new(Height::ZERO, genesis.id()), BlockKey::new(header.height, header.id()));
         let mut batch = Batch::new();
         batch.put_block(first, &genesis, Lineage::GENESIS, &Body::default()).make_canonical(first);
         batch.put_block(block, header, Lineage::GENESIS, &Body::default()).make_canonical(block);

@@ -10,6 +10,7 @@
 pub mod approval;
 pub mod batch;
 pub mod block;
+mod block_ref;
 pub mod bls;
 pub mod certificate;
 pub mod checkpoint;
@@ -33,6 +34,7 @@ pub mod verify;
 
 pub use approval::{Counted, Tally};
 pub use block::{Block, Body, Transactions};
+pub use block_ref::BlockRef;
 pub use bls::{PossessionProof, PublicKey, SecretKey, Signature};
 pub use certificate::{Approval, Certificate, CertifiedBlock, CertifiedHeader, SetQuorum};
 pub use claim::{Claim, Parties};

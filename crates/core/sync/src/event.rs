@@ -7,7 +7,7 @@ use core::num::NonZeroU32;
 use core::time::Duration;
 use std::sync::Arc;
 
-use alys_chain::{AuthorityIndex, BlockId, CertifiedHeader, Height, Moment, Slot};
+use alys_chain::{AuthorityIndex, BlockId, BlockRef, CertifiedHeader, Height, Moment, Slot};
 use alys_peers::Observation;
 use alys_wire::PeerId;
 
@@ -15,7 +15,7 @@ use crate::blame::Fault;
 use crate::gate::Federation;
 use crate::mode::Mode;
 use crate::status::WaitingFor;
-use crate::tip::{BlockRef, Tip};
+use crate::tip::Tip;
 
 /// Names one request; never used twice by one machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

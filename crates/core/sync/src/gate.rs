@@ -7,9 +7,7 @@
 
 use core::fmt;
 
-use alys_chain::Slot;
-
-use crate::tip::BlockRef;
+use alys_chain::{BlockRef, Slot};
 
 /// How much of the proven chain must be durable here, in thousandths. Integers, so that no rounding opens the gate.
 pub const RATIO_PERMILLE: u64 = 995;

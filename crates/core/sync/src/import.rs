@@ -7,11 +7,10 @@
 
 use core::time::Duration;
 
-use alys_chain::Moment;
+use alys_chain::{BlockRef, Moment};
 
 use crate::blame::Fault;
 use crate::event::BatchId;
-use crate::tip::BlockRef;
 
 /// How many blocks are committed at once. More adds latency without making the commit cheaper per block; fewer pay for the disk's flush
 /// too often.

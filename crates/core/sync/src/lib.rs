@@ -41,4 +41,4 @@ pub use gate::{Condition, ConditionName, Evidence, Federation, GateReport};
 pub use machine::{Config, SyncMachine};
 pub use mode::Mode;
 pub use status::{SyncStatus, WaitingFor};
-pub use tip::{BlockRef, Tip};
+pub use tip::Tip;

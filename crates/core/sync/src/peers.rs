@@ -8,11 +8,10 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use alys_chain::{AuthorityIndex, Height, Moment};
+use alys_chain::{AuthorityIndex, BlockRef, Height, Moment};
 use alys_wire::PeerId;
 
 use crate::link::Link;
-use crate::tip::BlockRef;
 
 /// The first rest after a failure; doubles with each one in a row. Long enough that the range goes elsewhere first.
 const FIRST_REST: Duration = Duration::from_secs(1);

@@ -9,11 +9,10 @@
 
 use std::collections::BTreeMap;
 
-use alys_chain::{BlockId, CertifiedHeader, Height, HeightRange};
+use alys_chain::{BlockId, BlockRef, CertifiedHeader, Height, HeightRange};
 use alys_wire::PeerId;
 
 use crate::gaps::HeightRanges;
-use crate::tip::BlockRef;
 
 /// A verified header, and who served it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,10 +7,8 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use alys_chain::{BlockId, Moment, Slot};
+use alys_chain::{BlockId, BlockRef, Moment, Slot};
 use alys_wire::PeerId;
-
-use crate::tip::BlockRef;
 
 /// How long a target that nobody served is set aside. Long enough that the next best is reached first; short enough to see
 /// it again after a partition heals.

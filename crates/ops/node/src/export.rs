@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use alys_chain::Height;
-use alys_storage::{BlockRef, CertifiedBytes, Limit, Store};
+use alys_storage::{BlockKey, CertifiedBytes, Limit, Store};
 use clap::Args;
 
 use crate::chainfile::Writer;
@@ -84,7 +84,7 @@ fn append(writer: &mut Writer, store: &dyn Store, headers: &[CertifiedBytes]) ->
     let bodies = store.bodies(&ids, READ)?;
     let mut written = 0;
     for (header, body) in headers.iter().zip(bodies) {
-        let BlockRef { height, id } = header.block;
+        let BlockKey { height, id } = header.block;
         let body = body.ok_or_else(|| {
             Failure::new(Exit::Storage, format!("the body of block {height} is missing in the database: move the data directory away and sync again"))
         })?;

@@ -238,7 +238,7 @@ mod tests {
         let (genesis, _) = fixture::federation(3);
         let home = Home::init(&root, &genesis).unwrap();
         let peer = home.identity().unwrap().peer();
-        assert_eq!(home.chain().unwrap().head().block, home.network().rules.genesis_id());
+        assert_eq!(home.chain().unwrap().head().id, home.network().rules.genesis_id());
         assert_eq!(home.layers().unwrap().settings().unwrap(), Settings::default());
         assert_eq!(Home::init(&root, &genesis).err().unwrap().exit, Exit::InUse);
         drop(home);

@@ -14,7 +14,7 @@ use std::time::Duration;
 use alys_chain::{
     AuthorityIndex, BlockId, Body, Certificate, Hash, Header, Height, Lineage, SetId, SetQuorum, Slot,
 };
-use alys_storage::{Batch, BlockRef, Durability, Limit, StateKey, Store, fjall};
+use alys_storage::{Batch, BlockKey, Durability, Limit, StateKey, Store, fjall};
 use bytes::Bytes;
 use criterion::{
     BatchSize, BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime,
@@ -62,7 +62,7 @@ impl Chain {
                 proposer: AuthorityIndex(0),
             };
             let id = header.id();
-            let block = BlockRef::new(header.height, id);
+            let block = BlockKey::new(header.height, id);
             let quorum = SetQuorum { set: SetId(0), signers: 15, signature: [3; 48] };
             let mut address = [0; 20];
             address.copy_from_slice(&id.as_bytes()[..20]);

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::codec;
 use crate::tables::{Change, Table, meta};
-use crate::{BlockRef, Location, StateKey};
+use crate::{BlockKey, Location, StateKey};
 
 /// One atomic change of the database. Later verbs win over earlier ones; nothing is read, so the same batch can be committed twice.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +30,7 @@ impl Batch {
     /// stored stays.
     pub fn put_block(
         &mut self,
-        block: BlockRef,
+        block: BlockKey,
         header: &Header,
         lineage: Lineage,
         body: &Body,
@@ -45,12 +45,12 @@ impl Batch {
 
     /// Stores the certificate of the block that it names.
     pub fn certify(&mut self, certificate: &Certificate) -> &mut Self {
-        let block = BlockRef::new(certificate.height, certificate.block);
+        let block = BlockKey::new(certificate.height, certificate.block);
         self.put(Table::Headers, codec::certificate_key(block), Bytes::copy_from_slice(&certificate.encode()))
     }
 
     /// Removes a block with everything stored under it: header, certificate, lineage, body, diff. Pointers to it are left alone.
-    pub fn remove_block(&mut self, block: BlockRef) -> &mut Self {
+    pub fn remove_block(&mut self, block: BlockKey) -> &mut Self {
         self.delete(Table::Ids, block.id.as_bytes().to_vec());
         self.delete(Table::Headers, codec::header_key(block));
         self.delete(Table::Headers, codec::certificate_key(block));
@@ -59,7 +59,7 @@ impl Batch {
     }
 
     /// Makes this the block of the canonical chain at its height.
-    pub fn make_canonical(&mut self, block: BlockRef) -> &mut Self {
+    pub fn make_canonical(&mut self, block: BlockKey) -> &mut Self {
         self.put(
             Table::Canonical,
             codec::height(block.height).to_vec(),
@@ -73,12 +73,12 @@ impl Batch {
     }
 
     /// Moves the head.
-    pub fn set_head(&mut self, block: BlockRef) -> &mut Self {
+    pub fn set_head(&mut self, block: BlockKey) -> &mut Self {
         self.put(Table::Meta, meta::HEAD.to_vec(), codec::block_row(block))
     }
 
     /// Moves the final block.
-    pub fn set_final(&mut self, block: BlockRef) -> &mut Self {
+    pub fn set_final(&mut self, block: BlockKey) -> &mut Self {
         self.put(Table::Meta, meta::FINAL.to_vec(), codec::block_row(block))
     }
 
@@ -93,12 +93,12 @@ impl Batch {
     }
 
     /// Stores what a block changed in the state, so that it can be undone or applied.
-    pub fn put_diff(&mut self, block: BlockRef, diff: &[u8]) -> &mut Self {
+    pub fn put_diff(&mut self, block: BlockKey, diff: &[u8]) -> &mut Self {
         self.put(Table::Diffs, codec::block_key(block), Bytes::copy_from_slice(diff))
     }
 
     /// Removes a diff: the block became final, or was pruned.
-    pub fn remove_diff(&mut self, block: BlockRef) -> &mut Self {
+    pub fn remove_diff(&mut self, block: BlockKey) -> &mut Self {
         self.delete(Table::Diffs, codec::block_key(block))
     }
 

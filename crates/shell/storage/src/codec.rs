@@ -5,7 +5,7 @@ use alys_chain::consensus::SigningRecord;
 use alys_chain::{BlockId, Certificate, Header, Height, Lineage};
 use bytes::Bytes;
 
-use crate::{BlockRef, Location, StateKey, StoreError};
+use crate::{BlockKey, Location, StateKey, StoreError};
 
 /// Height and id.
 const BLOCK_KEY: usize = 8 + 32;
@@ -27,26 +27,26 @@ pub(crate) fn height(height: Height) -> Bytes {
     Bytes::copy_from_slice(&height.get().to_be_bytes())
 }
 
-pub(crate) fn block_key(block: BlockRef) -> Vec<u8> {
+pub(crate) fn block_key(block: BlockKey) -> Vec<u8> {
     let mut key = Vec::with_capacity(BLOCK_KEY + 1);
     key.extend_from_slice(&block.height.get().to_be_bytes());
     key.extend_from_slice(block.id.as_bytes());
     key
 }
 
-pub(crate) fn header_key(block: BlockRef) -> Vec<u8> {
+pub(crate) fn header_key(block: BlockKey) -> Vec<u8> {
     let mut key = block_key(block);
     key.push(HEADER);
     key
 }
 
-pub(crate) fn certificate_key(block: BlockRef) -> Vec<u8> {
+pub(crate) fn certificate_key(block: BlockKey) -> Vec<u8> {
     let mut key = block_key(block);
     key.push(CERTIFICATE);
     key
 }
 
-pub(crate) fn block_row(block: BlockRef) -> Bytes {
+pub(crate) fn block_row(block: BlockKey) -> Bytes {
     block_key(block).into()
 }
 
@@ -141,19 +141,19 @@ pub(crate) fn read_id(row: &[u8]) -> Result<BlockId, StoreError> {
     Ok(id)
 }
 
-pub(crate) fn read_block(row: &[u8]) -> Result<BlockRef, StoreError> {
+pub(crate) fn read_block(row: &[u8]) -> Result<BlockKey, StoreError> {
     let mut fields = Fields::of("a block pointer", row);
     let block = read_block_fields(&mut fields)?;
     fields.end()?;
     Ok(block)
 }
 
-fn read_block_fields(fields: &mut Fields<'_>) -> Result<BlockRef, StoreError> {
-    Ok(BlockRef { height: Height(u64::from_be_bytes(fields.take()?)), id: BlockId(fields.take()?) })
+fn read_block_fields(fields: &mut Fields<'_>) -> Result<BlockKey, StoreError> {
+    Ok(BlockKey { height: Height(u64::from_be_bytes(fields.take()?)), id: BlockId(fields.take()?) })
 }
 
 /// The key of a row in the table of headers.
-pub(crate) fn read_header_key(key: &[u8]) -> Result<(BlockRef, Kind), StoreError> {
+pub(crate) fn read_header_key(key: &[u8]) -> Result<(BlockKey, Kind), StoreError> {
     let mut fields = Fields::of("the key of a header", key);
     let block = read_block_fields(&mut fields)?;
     let [kind] = fields.take::<1>()?;
@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn rows_come_back_as_they_went_in() {
-        let block = BlockRef::new(Height(7), BlockId([9; 32]));
+        let block = BlockKey::new(Height(7), BlockId([9; 32]));
         assert_eq!(read_block(&block_row(block)).unwrap(), block);
         let lineage = Lineage::GENESIS.advance(&header());
         assert_eq!(read_header_row(&header_row(&header(), lineage)).unwrap(), (header(), lineage));
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_row_of_another_size_is_damage() {
-        let block = BlockRef::new(Height(7), BlockId([9; 32]));
+        let block = BlockKey::new(Height(7), BlockId([9; 32]));
         assert!(read_block(&block_row(block)[..39]).is_err());
         assert!(read_block(&[0; 41]).is_err());
         assert!(read_height(&[0; 7]).is_err());

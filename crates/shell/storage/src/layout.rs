@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::codec::{self, Kind};
 use crate::tables::{Row, Table, Tables, View, meta};
 use crate::{
-    Batch, BlockRef, CertifiedBytes, Committed, Durability, Limit, Location, StateEntry, StateKey, Store,
+    Batch, BlockKey, CertifiedBytes, Committed, Durability, Limit, Location, StateEntry, StateKey, Store,
     StoreError, StoredHeader,
 };
 
@@ -43,9 +43,9 @@ impl ChainStore {
         Ok(store)
     }
 
-    fn pointer(&self, key: &[u8]) -> Result<BlockRef, StoreError> {
+    fn pointer(&self, key: &[u8]) -> Result<BlockKey, StoreError> {
         let row = self.tables.view()?.get(Table::Meta, key)?;
-        row.map_or(Ok(BlockRef::new(Height::ZERO, self.genesis)), |row| codec::read_block(&row))
+        row.map_or(Ok(BlockKey::new(Height::ZERO, self.genesis)), |row| codec::read_block(&row))
     }
 }
 
@@ -71,13 +71,13 @@ fn check_origin(
     codec::read_commits(&commits).map(|(number, _)| Some(number))
 }
 
-fn locate(view: &dyn View, id: BlockId) -> Result<Option<BlockRef>, StoreError> {
+fn locate(view: &dyn View, id: BlockId) -> Result<Option<BlockKey>, StoreError> {
     let row = view.get(Table::Ids, id.as_bytes())?;
-    row.map(|row| Ok(BlockRef::new(codec::read_height(&row)?, id))).transpose()
+    row.map(|row| Ok(BlockKey::new(codec::read_height(&row)?, id))).transpose()
 }
 
 fn stored_header(
-    block: BlockRef,
+    block: BlockKey,
     row: &[u8],
     certificate: Option<&Bytes>,
 ) -> Result<StoredHeader, StoreError> {
@@ -130,7 +130,7 @@ impl<'a> Blocks<'a> {
     }
 
     /// The certificate behind the header, if there is one.
-    fn certificate(&mut self, of: BlockRef) -> Result<Option<Bytes>, StoreError> {
+    fn certificate(&mut self, of: BlockKey) -> Result<Option<Bytes>, StoreError> {
         let behind = codec::certificate_key(of);
         match self.rows.next_if(|row| row.as_ref().map_or(true, |(key, _)| *key == behind)) {
             None => Ok(None),
@@ -138,7 +138,7 @@ impl<'a> Blocks<'a> {
         }
     }
 
-    fn read(&mut self, (key, header): Row) -> Result<(BlockRef, Bytes, Option<Bytes>), StoreError> {
+    fn read(&mut self, (key, header): Row) -> Result<(BlockKey, Bytes, Option<Bytes>), StoreError> {
         match codec::read_header_key(&key)? {
             (block, Kind::Header) => Ok((block, header, self.certificate(block)?)),
             (block, Kind::Certificate) => {
@@ -149,7 +149,7 @@ impl<'a> Blocks<'a> {
 }
 
 impl Iterator for Blocks<'_> {
-    type Item = Result<(BlockRef, Bytes, Option<Bytes>), StoreError>;
+    type Item = Result<(BlockKey, Bytes, Option<Bytes>), StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let row = self.rows.next()?;
@@ -158,14 +158,14 @@ impl Iterator for Blocks<'_> {
 }
 
 /// The ids of the canonical chain from a height on, for as long as there is no gap.
-fn canonical_chain(view: &dyn View, from: Height) -> impl Iterator<Item = Result<BlockRef, StoreError>> {
+fn canonical_chain(view: &dyn View, from: Height) -> impl Iterator<Item = Result<BlockKey, StoreError>> {
     let rows = view.scan(Table::Canonical, &codec::height(from), &codec::END_OF_HEIGHTS);
     let mut expected = Some(from);
     rows.map(|row| {
         let (key, id) = row?;
-        Ok(BlockRef::new(codec::read_height(&key)?, codec::read_id(&id)?))
+        Ok(BlockKey::new(codec::read_height(&key)?, codec::read_id(&id)?))
     })
-    .take_while(move |block: &Result<BlockRef, StoreError>| match block {
+    .take_while(move |block: &Result<BlockKey, StoreError>| match block {
         Ok(block) => {
             let contiguous = expected == Some(block.height);
             expected = block.height.next();
@@ -180,11 +180,11 @@ impl Store for ChainStore {
         self.genesis
     }
 
-    fn head(&self) -> Result<BlockRef, StoreError> {
+    fn head(&self) -> Result<BlockKey, StoreError> {
         self.pointer(meta::HEAD)
     }
 
-    fn finalized(&self) -> Result<BlockRef, StoreError> {
+    fn finalized(&self) -> Result<BlockKey, StoreError> {
         self.pointer(meta::FINAL)
     }
 
@@ -268,7 +268,7 @@ impl Store for ChainStore {
         Ok(found)
     }
 
-    fn diff(&self, block: BlockRef) -> Result<Option<Bytes>, StoreError> {
+    fn diff(&self, block: BlockKey) -> Result<Option<Bytes>, StoreError> {
         self.tables.view()?.get(Table::Diffs, &codec::block_key(block))
     }
 

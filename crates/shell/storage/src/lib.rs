@@ -30,5 +30,5 @@ pub use layout::ChainStore;
 pub use memory::MemoryDisk;
 pub use store::Store;
 pub use types::{
-    BlockRef, CertifiedBytes, Committed, Durability, Limit, Location, StateEntry, StateKey, StoredHeader,
+    BlockKey, CertifiedBytes, Committed, Durability, Limit, Location, StateEntry, StateKey, StoredHeader,
 };

@@ -5,7 +5,7 @@ use alys_chain::{BlockId, Body, Hash, Height};
 use bytes::Bytes;
 
 use crate::{
-    Batch, BlockRef, CertifiedBytes, Committed, Durability, Limit, Location, StateEntry, StateKey,
+    Batch, BlockKey, CertifiedBytes, Committed, Durability, Limit, Location, StateEntry, StateKey,
     StoreError, StoredHeader,
 };
 
@@ -21,13 +21,13 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError::Io`] and [`StoreError::Corrupted`], as with every read below.
-    fn head(&self) -> Result<BlockRef, StoreError>;
+    fn head(&self) -> Result<BlockKey, StoreError>;
 
     /// The last final block.
     ///
     /// # Errors
     /// As for [`Store::head`].
-    fn finalized(&self) -> Result<BlockRef, StoreError>;
+    fn finalized(&self) -> Result<BlockKey, StoreError>;
 
     /// The header, certificate and lineage of a block.
     ///
@@ -82,7 +82,7 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// As for [`Store::head`].
-    fn diff(&self, block: BlockRef) -> Result<Option<Bytes>, StoreError>;
+    fn diff(&self, block: BlockKey) -> Result<Option<Bytes>, StoreError>;
 
     /// All blocks above the final height, certified or not, ascending by height: what the tree of blocks is rebuilt from at the start.
     ///

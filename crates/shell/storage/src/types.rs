@@ -5,14 +5,14 @@ use bytes::Bytes;
 
 /// Which block: its height and its id. The height orders the disk, so that neighbours in the chain are neighbours there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BlockRef {
+pub struct BlockKey {
     /// The height of the block.
     pub height: Height,
     /// The id of its header.
     pub id: BlockId,
 }
 
-impl BlockRef {
+impl BlockKey {
     /// The block `id` at `height`.
     #[must_use]
     pub const fn new(height: Height, id: BlockId) -> Self {
@@ -37,7 +37,7 @@ pub struct StoredHeader {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertifiedBytes {
     /// Height and id.
-    pub block: BlockRef,
+    pub block: BlockKey,
     /// The encoding of its [`CertifiedHeader`](alys_chain::CertifiedHeader).
     pub bytes: Bytes,
 }

@@ -23,6 +23,6 @@ pub mod vote;
 
 pub use record::{RecordError, SigningRecord};
 pub use tree::{
-    Anchor, Changed, Evidence, Finalized, NewlyCertified, Proof, Route, Tip, Tree, TreeRefusal, finalizes,
+    Anchor, Changed, Evidence, Finalized, NewlyCertified, Proof, Route, Tree, TreeRefusal, finalizes,
 };
 pub use vote::{Proposal, Refusal, SigningState, SlotTime};

@@ -116,7 +116,7 @@ impl Node {
         if self.rule.has(Clause::NotLate) {
             self.pending.clear();
         }
-        let head = self.store.get(&self.tree.head().block).copied();
+        let head = self.store.get(&self.tree.head().id).copied();
         out.extend(head.map(|head| (None, Message::Certified(head))));
         let missing = self.tree.missing().into_iter();
         out.extend(missing.map(|block| (None, Message::Fetch { block, to: self.index })));
@@ -133,7 +133,7 @@ impl Node {
         let header = Header {
             height: parent.height.next().unwrap(),
             slot,
-            parent: parent.block,
+            parent: parent.id,
             body_root: Hash([u8::try_from(self.index).unwrap(); 32]),
             state_root: Hash::default(),
             proposer: self.schedule.proposer(slot),
@@ -141,7 +141,7 @@ impl Node {
         if !self.sign(&header, now) {
             return;
         }
-        let certificate = self.store.get(&parent.block).copied();
+        let certificate = self.store.get(&parent.id).copied();
         let (slot, own) = (slot_time(now).slot, approval(&header, self.index));
         let taken = self.tree.insert_header(&header, slot);
         self.follow(taken, out, report);

@@ -1,12 +1,12 @@
 //! What becomes durable, by our imports or by gossip, and what does not.
 
-use alys_chain::{Height, HeightRange, Moment};
+use alys_chain::{BlockRef, Height, HeightRange, Moment};
 
 use super::SyncMachine;
 use crate::blame::Fault;
 use crate::event::{BatchId, ImportFailure, Report};
 use crate::skeleton::Skeleton;
-use crate::tip::{BlockRef, Tip};
+use crate::tip::Tip;
 
 impl SyncMachine {
     pub(super) fn on_imported(&mut self, now: Moment, batch: BatchId, tip: Tip) {

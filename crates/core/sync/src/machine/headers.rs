@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alys_chain::{CertifiedHeader, Height, HeightRange, Moment};
+use alys_chain::{BlockRef, CertifiedHeader, Height, HeightRange, Moment};
 use alys_peers::{Observation, Offence};
 use alys_wire::PeerId;
 
@@ -12,7 +12,6 @@ use crate::event::{Action, HeaderVerdict, LeaseId, Report};
 use crate::lease::{Lease, Work};
 use crate::skeleton::Joint;
 use crate::target::Targets;
-use crate::tip::BlockRef;
 
 impl SyncMachine {
     pub(super) fn on_headers_arrived(

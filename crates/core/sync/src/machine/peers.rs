@@ -1,6 +1,6 @@
 //! Peers come, prove their heads, and go.
 
-use alys_chain::{AuthorityIndex, CertifiedHeader, Height, Moment};
+use alys_chain::{AuthorityIndex, BlockRef, CertifiedHeader, Height, Moment};
 use alys_peers::Observation;
 use alys_wire::PeerId;
 
@@ -11,7 +11,6 @@ use crate::lease::{Lease, Work};
 use crate::link::MAX_TIMEOUT;
 use crate::mode::Mode;
 use crate::target::Targets;
-use crate::tip::BlockRef;
 
 use core::time::Duration;
 

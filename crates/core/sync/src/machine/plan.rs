@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use alys_chain::{Height, HeightRange, Moment};
+use alys_chain::{BlockRef, Height, HeightRange, Moment};
 use alys_wire::PeerId;
 
 use super::{SyncMachine, Verifying};
@@ -15,7 +15,6 @@ use crate::scheduler::{
     self, BODIES_PER_REQUEST, BODY_LEASES_PER_PEER, HEADER_BYTES, HEADER_LEASES, HEADERS_PER_REQUEST,
     MAX_BODY_BYTES, Offer, SKELETON_AHEAD,
 };
-use crate::tip::BlockRef;
 
 /// How many blocks one verification takes: the batch for which the approval check is at its best.
 const VERIFY_BLOCKS: usize = 256;

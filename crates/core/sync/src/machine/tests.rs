@@ -2,14 +2,13 @@
 
 use core::time::Duration;
 
-use alys_chain::{AuthorityIndex, Certificate, Hash, Header, SetId, SetQuorum};
+use alys_chain::{AuthorityIndex, BlockRef, Certificate, Hash, Header, SetId, SetQuorum};
 use alys_peers::{Observation, Offence};
 
 use super::*;
 use crate::blame::Fault;
 use crate::event::{ArrivedBody, HeaderVerdict, ImportFailure, LeaseEnd};
 use crate::status::WaitingFor;
-use crate::tip::BlockRef;
 
 const GENESIS: BlockRef = BlockRef::genesis(BlockId([0; 32]));
 

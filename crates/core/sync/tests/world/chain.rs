@@ -1,9 +1,9 @@
 //! The true chain of a world, and its dead ends.
 
 use alys_chain::{
-    AuthorityIndex, BlockId, Certificate, CertifiedHeader, Hash, Header, Height, SetId, SetQuorum, Slot,
+    AuthorityIndex, BlockId, BlockRef, Certificate, CertifiedHeader, Hash, Header, Height, SetId, SetQuorum,
+    Slot,
 };
-use alys_sync::BlockRef;
 
 use super::Dice;
 

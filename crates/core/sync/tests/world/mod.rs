@@ -9,11 +9,11 @@ mod peer;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use alys_chain::{AuthorityIndex, BlockId, CertifiedHeader, Height, Moment, Slot};
+use alys_chain::{AuthorityIndex, BlockId, BlockRef, CertifiedHeader, Height, Moment, Slot};
 use alys_sync::gate::Federation;
 use alys_sync::{
-    Action, BatchId, BlockRef, Config, Event, Fault, HeaderVerdict, ImportFailure, LeaseId, Mode,
-    Observation, Offence, Report, Start, SyncMachine, Tip,
+    Action, BatchId, Config, Event, Fault, HeaderVerdict, ImportFailure, LeaseId, Mode, Observation, Offence,
+    Report, Start, SyncMachine, Tip,
 };
 use alys_wire::PeerId;
 

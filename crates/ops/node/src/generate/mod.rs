@@ -149,13 +149,13 @@ fn fresh_chain(home: &Home) -> Result<LocalChain, Failure> {
 pub fn sign_off(home: &Home) -> Result<(), Failure> {
     let chain = home.chain()?;
     let (head, store) = (chain.head(), chain.store());
-    let parent = match store.header(head.block)? {
+    let parent = match store.header(head.id)? {
         Some(stored) if head.height.0 > 0 => {
             store.header(stored.header.parent)?.map(|parent| parent.header.slot)
         }
         _ => None,
     };
-    let record = SigningRecord { last: head.slot, block: head.block, lock: parent.unwrap_or(Slot::ZERO) };
+    let record = SigningRecord { last: head.slot, block: head.id, lock: parent.unwrap_or(Slot::ZERO) };
     let mut batch = Batch::new();
     batch.record_signing(record);
     store.commit(batch, Durability::Durable)?;

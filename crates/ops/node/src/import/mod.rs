@@ -67,7 +67,7 @@ pub fn run(command: &Import) -> Result<(), Failure> {
             grouped(progress.done()),
             duration(progress.elapsed().as_secs()),
             progress.rate(),
-            head.block,
+            head.id,
             head.height,
             chain.finalized().height
         ));

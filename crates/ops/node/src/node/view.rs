@@ -9,12 +9,12 @@ use alys_actors::chain::{At, ChainMailbox, ReadError, StoredBlock};
 use alys_actors::network::{NetworkMailbox, Present};
 use alys_actors::peer::PeerMailbox;
 use alys_actors::sync::SyncMailbox;
-use alys_chain::{Height, Rules, Slot};
+use alys_chain::{BlockRef, Height, Rules, Slot};
 use alys_ledger::{Address, ChainId};
 use alys_peers::{Class, Explanation};
 use alys_rpc::status::{BlockInfo, ConditionInfo, HeaderInfo, NodeStatus, PeerInfo, ProduceInfo, SyncInfo};
 use alys_rpc::{NodeView, Refusal};
-use alys_sync::{BlockRef, GateReport, SyncStatus};
+use alys_sync::{GateReport, SyncStatus};
 use alys_transport::Direction;
 use alys_wire::PeerId;
 

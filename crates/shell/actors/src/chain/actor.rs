@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 use std::panic::resume_unwind;
 
 use alys_actor::{Actor, Context, Fault, Handler, Priority};
-use alys_chain::consensus::Tip;
-use alys_chain::{BlockId, Certificate, Hash, Lineage, Required, Seat, Slot};
-use alys_sync::BlockRef;
+
+use alys_chain::{BlockId, BlockRef, Certificate, Hash, Lineage, Required, Seat, Slot};
 
 use super::gossip::Checked;
 use super::held::Held;
@@ -134,8 +133,8 @@ impl ChainActor {
                 self.shared.parts.outlet.certificate(*certificate);
             }
         }
-        head.into_iter().for_each(|tip| tell(ChainEvent::NewHead(block_ref(tip))));
-        finalized.into_iter().for_each(|tip| tell(ChainEvent::Finalized(block_ref(tip))));
+        head.into_iter().for_each(|tip| tell(ChainEvent::NewHead(tip)));
+        finalized.into_iter().for_each(|tip| tell(ChainEvent::Finalized(tip)));
         for evidence in evidence {
             tracing::error!(?evidence, "an authority has signed two blocks of one slot");
             self.shared.metrics.evidence.inc();
@@ -207,15 +206,10 @@ impl Facts {
     fn of(chain: &LocalChain) -> Self {
         let head = chain.head();
         // A store that cannot be read shows itself elsewhere; the view then does without.
-        let certificate = chain.certificate(head.block).ok().flatten();
-        let lineage = chain.children_lineage(head.block).unwrap_or(Lineage::GENESIS);
-        Self { head: block_ref(head), finalized: block_ref(chain.finalized()), certificate, lineage }
+        let certificate = chain.certificate(head.id).ok().flatten();
+        let lineage = chain.children_lineage(head.id).unwrap_or(Lineage::GENESIS);
+        Self { head, finalized: chain.finalized(), certificate, lineage }
     }
-}
-
-/// The same block, as sync names it.
-pub(super) const fn block_ref(tip: Tip) -> BlockRef {
-    BlockRef { slot: tip.slot, height: tip.height, id: tip.block }
 }
 
 impl Actor for ChainActor {

@@ -6,9 +6,9 @@
 use std::time::Duration;
 
 use alys_actor::{Addr, AskError, Lane, Message, Overflow, SendError};
-use alys_chain::{Approval, BlockId, Certificate, CertifiedBlock, Hash, Height, HeightRange};
+use alys_chain::{Approval, BlockId, BlockRef, Certificate, CertifiedBlock, Hash, Height, HeightRange};
 use alys_ledger::Address;
-use alys_sync::{BlockRef, Fault};
+use alys_sync::Fault;
 use alys_wire::Proposal;
 use bytes::Bytes;
 use tokio::sync::{broadcast, oneshot, watch};

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use alys_actor::{Context, Lane, Message};
 use alys_chain::consensus::Refusal;
-use alys_chain::{Approval, BlockId, Certificate, Slot};
+use alys_chain::{Approval, BlockId, BlockRef, Certificate, Slot};
 use alys_ledger::Recovered;
-use alys_sync::{BlockRef, GateReport};
+use alys_sync::GateReport;
 use alys_wire::Proposal;
 use tokio::sync::oneshot;
 
@@ -264,9 +264,9 @@ fn make(
     let before = slots.now().ok_or(SignError::NoVote)?;
     signer.may_propose(slot, head.slot, before).map_err(SignError::Refused)?;
     let (block, _) = chain.build(slot, candidates).map_err(SignError::Commit)?;
-    let parent = chain.certificate(head.block).map_err(SignError::Commit)?;
-    let missing = || SignError::Commit(ChainError::UnknownParent(head.block));
-    let required = chain.tree().required_on(head.block, slot).ok_or_else(missing)?;
+    let parent = chain.certificate(head.id).map_err(SignError::Commit)?;
+    let missing = || SignError::Commit(ChainError::UnknownParent(head.id));
+    let required = chain.tree().required_on(head.id, slot).ok_or_else(missing)?;
     let ballot = Ballot { header: block.header, certified_parent: Some(head.slot), required };
     // Building takes time: the rule is asked again, at the time of the signature.
     let now = slots.now().ok_or(SignError::NoVote)?;

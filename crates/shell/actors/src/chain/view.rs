@@ -1,8 +1,8 @@
 //! What others see of the chain: a view that is always there, a status on demand, and the news.
 
 use alys_chain::consensus::Evidence;
-use alys_chain::{AuthorityIndex, BlockId, Certificate, SetId, Slot};
-use alys_sync::{BlockRef, Federation, Tip};
+use alys_chain::{AuthorityIndex, BlockId, BlockRef, Certificate, SetId, Slot};
+use alys_sync::{Federation, Tip};
 use thiserror::Error;
 
 /// Whether the database takes what we give it.

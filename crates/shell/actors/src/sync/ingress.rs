@@ -3,8 +3,8 @@
 use core::time::Duration;
 
 use alys_actor::{Addr, AskError, Lane, Mailbox, MailboxConfig, Message, Overflow, SendError};
-use alys_chain::{AuthorityIndex, CertifiedBlock, Height, Slot};
-use alys_sync::{BlockRef, GateReport, Mode, SyncStatus, WaitingFor};
+use alys_chain::{AuthorityIndex, BlockRef, CertifiedBlock, Height, Slot};
+use alys_sync::{GateReport, Mode, SyncStatus, WaitingFor};
 use alys_transport::DisconnectReason;
 use alys_wire::PeerId;
 use tokio::sync::{oneshot, watch};

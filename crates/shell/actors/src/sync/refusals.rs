@@ -1,8 +1,8 @@
 //! What sync answers to what it is told, where it takes more than a yes.
 
 use alys_actor::AskError;
-use alys_chain::Height;
-use alys_sync::{BlockRef, Offence};
+use alys_chain::{BlockRef, Height};
+use alys_sync::Offence;
 use thiserror::Error;
 
 /// Why sync did not do what it was told. Nothing has changed then.

@@ -5,7 +5,7 @@ use std::path::Path;
 use alys_chain::{
     AuthorityIndex, BlockId, Body, Certificate, Hash, Header, Height, Lineage, SetId, SetQuorum, Slot,
 };
-use alys_storage::{Batch, BlockRef, Limit};
+use alys_storage::{Batch, BlockKey, Limit};
 use bytes::Bytes;
 
 pub const GENESIS: BlockId = BlockId([7; 32]);
@@ -24,7 +24,7 @@ pub fn scratch() -> tempfile::TempDir {
 /// A block of the branch `branch`.
 #[derive(Clone)]
 pub struct Sample {
-    pub at: BlockRef,
+    pub at: BlockKey,
     pub header: Header,
     pub body: Body,
     pub certificate: Certificate,
@@ -43,7 +43,7 @@ pub fn sample(height: u64, branch: u8, body_bytes: usize) -> Sample {
     let quorum = SetQuorum { set: SetId(0), signers: 0b111, signature: [branch; 48] };
     let id = header.id();
     Sample {
-        at: BlockRef::new(Height(height), id),
+        at: BlockKey::new(Height(height), id),
         header,
         body: Body(Bytes::from(noise(height, body_bytes))),
         certificate: Certificate { slot: header.slot, height: header.height, block: id, quorum, joint: None },

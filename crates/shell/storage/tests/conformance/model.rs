@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use alys_chain::Height;
-use alys_storage::{Batch, BlockRef, Durability, StateKey, Store};
+use alys_storage::{Batch, BlockKey, Durability, StateKey, Store};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -39,9 +39,9 @@ fn step() -> impl Strategy<Value = Step> {
 #[derive(Default)]
 struct Model {
     /// Whether the block has a certificate.
-    blocks: BTreeMap<BlockRef, bool>,
-    canonical: BTreeMap<u64, BlockRef>,
-    head: Option<BlockRef>,
+    blocks: BTreeMap<BlockKey, bool>,
+    canonical: BTreeMap<u64, BlockKey>,
+    head: Option<BlockKey>,
     accounts: BTreeMap<(u8, u8), u8>,
 }
 
@@ -89,13 +89,13 @@ impl Model {
     }
 
     fn check(&self, store: &dyn Store) {
-        let genesis = BlockRef::new(Height(0), GENESIS);
+        let genesis = BlockKey::new(Height(0), GENESIS);
         assert_eq!(store.head().unwrap(), self.head.unwrap_or(genesis));
-        let stored: Vec<(BlockRef, bool)> = store
+        let stored: Vec<(BlockKey, bool)> = store
             .above_final()
             .unwrap()
             .into_iter()
-            .map(|block| (BlockRef::new(block.header.height, block.id), block.certificate.is_some()))
+            .map(|block| (BlockKey::new(block.header.height, block.id), block.certificate.is_some()))
             .collect();
         assert_eq!(stored, self.blocks.iter().map(|(at, certified)| (*at, *certified)).collect::<Vec<_>>());
         for height in 1..6 {
@@ -117,7 +117,7 @@ impl Model {
     /// From every height, as far as canonical blocks are there and certified.
     fn check_range(&self, store: &dyn Store) {
         for from in 1..6 {
-            let expected: Vec<BlockRef> = (from..)
+            let expected: Vec<BlockKey> = (from..)
                 .map_while(|height| self.canonical.get(&height).copied())
                 .take_while(|at| self.blocks.get(at) == Some(&true))
                 .collect();

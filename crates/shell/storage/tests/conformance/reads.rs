@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use alys_chain::{BlockId, CertifiedHeader, Height};
-use alys_storage::{Batch, BlockRef, Durability::Durable, Limit, StateKey};
+use alys_storage::{Batch, BlockKey, Durability::Durable, Limit, StateKey};
 
 use super::Open;
 use super::fixture::{AMPLE, GENESIS, chain, sample};
 
 pub fn a_fresh_store_stands_on_genesis(open: Open<'_>, path: &Path) {
     let store = open(path, GENESIS).unwrap();
-    let genesis = BlockRef::new(Height(0), GENESIS);
+    let genesis = BlockKey::new(Height(0), GENESIS);
     assert_eq!(store.genesis(), GENESIS);
     assert_eq!((store.head().unwrap(), store.finalized().unwrap()), (genesis, genesis));
     assert!(store.header(GENESIS).unwrap().is_none());
@@ -155,8 +155,8 @@ pub fn the_tree_of_blocks_is_rebuilt_above_finality(open: Open<'_>, path: &Path)
     store.commit(batch, Durable).unwrap();
     let above = store.above_final().unwrap();
     assert!(above.is_sorted_by_key(|stored| stored.header.height));
-    let mut found: Vec<BlockRef> =
-        above.iter().map(|stored| BlockRef::new(stored.header.height, stored.id)).collect();
+    let mut found: Vec<BlockKey> =
+        above.iter().map(|stored| BlockKey::new(stored.header.height, stored.id)).collect();
     found.sort();
     let mut expected = vec![blocks[4].at, blocks[5].at, fork.at, proposal.at];
     expected.sort();
@@ -164,7 +164,7 @@ pub fn the_tree_of_blocks_is_rebuilt_above_finality(open: Open<'_>, path: &Path)
     assert!(above.iter().all(|stored| stored.certificate.is_none() == (stored.id == proposal.at.id)));
 
     let mut batch = Batch::new();
-    batch.set_final(BlockRef::new(Height(u64::MAX), blocks[0].at.id));
+    batch.set_final(BlockKey::new(Height(u64::MAX), blocks[0].at.id));
     store.commit(batch, Durable).unwrap();
     assert!(store.above_final().unwrap().is_empty(), "nothing is above the greatest height");
 }

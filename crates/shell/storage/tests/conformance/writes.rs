@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use alys_chain::{Hash, Height};
-use alys_storage::{Batch, BlockRef, Durability::Buffered, Durability::Durable, Location, StateKey, Store};
+use alys_storage::{Batch, BlockKey, Durability::Buffered, Durability::Durable, Location, StateKey, Store};
 
 use super::Open;
 use super::fixture::{AMPLE, GENESIS, chain, sample};
@@ -72,7 +72,7 @@ pub fn a_reorganisation_is_one_commit(open: Open<'_>, path: &Path) {
     assert_eq!(store.canonical(Height(4)).unwrap(), Some(new[1].at.id));
     assert_eq!(store.canonical(Height(5)).unwrap(), None);
     assert_eq!(store.state(account).unwrap().as_deref(), Some(&b"four"[..]));
-    let range: Vec<BlockRef> =
+    let range: Vec<BlockKey> =
         store.certified_headers(Height(1), AMPLE).unwrap().into_iter().map(|stored| stored.block).collect();
     assert_eq!(range, [old[0].at, old[1].at, new[0].at, new[1].at]);
     assert!(store.header(old[4].at.id).unwrap().is_some(), "the other branch stays until finality passes it");

@@ -2,27 +2,17 @@
 
 use thiserror::Error;
 
+use crate::block_ref::BlockRef;
 use crate::certificate::{Approval, Certificate};
 use crate::header::Header;
-use crate::ids::{BlockId, Height, Slot};
+use crate::ids::BlockId;
 use crate::lineage::Lineage;
-
-/// A block by name and place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Tip {
-    /// The block.
-    pub block: BlockId,
-    /// Its height.
-    pub height: Height,
-    /// Its slot.
-    pub slot: Slot,
-}
 
 /// The final block that a tree stands on. Storage keeps it; genesis is the first one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Anchor {
     /// The final block.
-    pub tip: Tip,
+    pub tip: BlockRef,
     /// The lineage of its children: which authority sets must approve them.
     pub lineage: Lineage,
 }
@@ -31,7 +21,7 @@ impl Anchor {
     /// Where every network begins.
     #[must_use]
     pub const fn genesis(block: BlockId) -> Self {
-        Self { tip: Tip { block, height: Height::ZERO, slot: Slot::ZERO }, lineage: Lineage::GENESIS }
+        Self { tip: BlockRef::genesis(block), lineage: Lineage::GENESIS }
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::block_ref::BlockRef;
 use crate::certificate::Certificate;
-use crate::consensus::tree::changed::{Tip, TreeRefusal};
+use crate::consensus::tree::changed::TreeRefusal;
 use crate::header::Header;
 use crate::ids::{BlockId, Slot};
 
@@ -98,7 +99,7 @@ impl Loose {
     }
 
     /// Forgets what cannot stand on `last_final`, and uncertified headers of slots below `oldest`.
-    pub(super) fn prune(&mut self, last_final: Tip, oldest: Slot) {
+    pub(super) fn prune(&mut self, last_final: BlockRef, oldest: Slot) {
         let dead = |slot: Slot, block: &LooseBlock| {
             let stale = block.certificates.is_empty() && slot < oldest;
             stale || slot <= last_final.slot || block.header.is_some_and(|h| !may_stand_on(&h, last_final))
@@ -127,10 +128,10 @@ impl Loose {
 }
 
 /// Whether a chain that ends in this header can contain the final block, as far as the header itself tells.
-pub(super) fn may_stand_on(header: &Header, last_final: Tip) -> bool {
+pub(super) fn may_stand_on(header: &Header, last_final: BlockRef) -> bool {
     match header.height.ahead_of(last_final.height) {
         0 => false,
-        1 => header.parent == last_final.block,
+        1 => header.parent == last_final.id,
         _ => true,
     }
 }

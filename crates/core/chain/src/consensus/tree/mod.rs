@@ -17,11 +17,12 @@ mod nodes;
 mod tests;
 mod votes;
 
-pub use changed::{Anchor, Changed, Evidence, Finalized, NewlyCertified, Proof, Route, Tip, TreeRefusal};
+pub use changed::{Anchor, Changed, Evidence, Finalized, NewlyCertified, Proof, Route, TreeRefusal};
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::block_ref::BlockRef;
 use crate::certificate::{Approval, Certificate, CertifiedHeader};
 use crate::header::Header;
 use crate::ids::{BlockId, Height, SetId, Slot};
@@ -64,7 +65,7 @@ impl Tree {
     pub fn insert_header(&mut self, header: &Header, now: Slot) -> Result<Changed, TreeRefusal> {
         let block = header.id();
         self.forget_stale(now);
-        if self.header(block).is_some() || block == self.nodes.anchor.tip.block {
+        if self.header(block).is_some() || block == self.nodes.anchor.tip.id {
             return Ok(Changed::default());
         }
         let certified = self.loose.get(block).is_some_and(|b| !b.certificates.is_empty());
@@ -84,7 +85,7 @@ impl Tree {
     /// When it is not above the final block, contradicts the header, or is not of the sets that the block needs.
     pub fn insert_certificate(&mut self, certificate: &Certificate) -> Result<Changed, TreeRefusal> {
         let block = certificate.block;
-        if block == self.nodes.anchor.tip.block {
+        if block == self.nodes.anchor.tip.id {
             return Ok(Changed::default());
         }
         self.above_final(certificate.slot, certificate.height)?;
@@ -116,7 +117,7 @@ impl Tree {
             return Err(TreeRefusal::Mismatch);
         }
         let block = certificate.block;
-        if self.header(block).is_some() || block == self.nodes.anchor.tip.block {
+        if self.header(block).is_some() || block == self.nodes.anchor.tip.id {
             return self.insert_certificate(certificate);
         }
         self.add_header(header, Some(certificate))
@@ -147,7 +148,7 @@ impl Tree {
     }
 
     /// The head: the certified block with the highest slot that descends from the final one. On this one the author of a slot proposes.
-    pub fn head(&self) -> Tip {
+    pub fn head(&self) -> BlockRef {
         self.nodes.head()
     }
 
@@ -159,7 +160,7 @@ impl Tree {
 
     /// Whether a block is certified and stands on the final one (the final one itself does).
     pub fn is_certified(&self, block: BlockId) -> bool {
-        block == self.nodes.anchor.tip.block || self.nodes.get(block).is_some_and(|node| node.certified)
+        block == self.nodes.anchor.tip.id || self.nodes.get(block).is_some_and(|node| node.certified)
     }
 
     /// The slot of a certified parent, as the voting rule asks for it.
@@ -303,17 +304,17 @@ impl Tree {
     }
 
     /// Moves finality and the head after blocks were certified, and says so. The way of the head is found before anything is forgotten.
-    fn conclude(&mut self, before: Tip, certified: Vec<BlockId>) -> Changed {
+    fn conclude(&mut self, before: BlockRef, certified: Vec<BlockId>) -> Changed {
         let last_final =
             certified.iter().filter_map(|block| self.made_final_by(*block)).max_by_key(|tip| tip.slot);
         let root = last_final.unwrap_or(self.nodes.anchor.tip);
         let head = self.nodes.highest_on(root);
         let certified = certified.into_iter().filter_map(|block| self.with_proof(block)).collect();
         let mut changed = Changed { certified, ..Changed::default() };
-        if head.block != before.block {
-            changed.head = self.nodes.route(before.block, head.block);
+        if head.id != before.id {
+            changed.head = self.nodes.route(before.id, head.id);
         }
-        if let Some((blocks, pruned)) = last_final.and_then(|tip| self.nodes.finalize(tip.block)) {
+        if let Some((blocks, pruned)) = last_final.and_then(|tip| self.nodes.finalize(tip.id)) {
             let anchor = self.nodes.anchor;
             self.votes.forget_final(anchor.tip.slot);
             self.loose.prune(anchor.tip, Slot::ZERO);
@@ -330,7 +331,7 @@ impl Tree {
     }
 
     /// The parent of a certified block, if that becomes final by it.
-    fn made_final_by(&self, block: BlockId) -> Option<Tip> {
+    fn made_final_by(&self, block: BlockId) -> Option<BlockRef> {
         let header = &self.nodes.get(block)?.header;
         let parent = self.nodes.place(header.parent)?.tip;
         (parent != self.nodes.anchor.tip && finalizes(parent.slot, header.slot)).then_some(parent)

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::block_ref::BlockRef;
 use crate::certificate::Certificate;
-use crate::consensus::tree::changed::{Anchor, Route, Tip};
+use crate::consensus::tree::changed::{Anchor, Route};
 use crate::header::Header;
 use crate::ids::{BlockId, Slot};
 use crate::lineage::{Lineage, Required};
@@ -60,13 +61,12 @@ impl Nodes {
 
     /// Name, place and lineage of a linked block, the final one included.
     pub(super) fn place(&self, block: BlockId) -> Option<Anchor> {
-        if block == self.anchor.tip.block {
+        if block == self.anchor.tip.id {
             return Some(self.anchor);
         }
-        self.nodes.get(&block).map(|node| Anchor {
-            tip: Tip { block, height: node.header.height, slot: node.header.slot },
-            lineage: node.lineage,
-        })
+        self.nodes
+            .get(&block)
+            .map(|node| Anchor { tip: BlockRef::new(block, &node.header), lineage: node.lineage })
     }
 
     /// Adds a block that is not certified yet.
@@ -86,24 +86,24 @@ impl Nodes {
 
     /// The certified block with the highest slot. (Two of one slot need more faulty members than the rule bears; even then the order of arrival
     /// decides nothing.)
-    pub(super) fn head(&self) -> Tip {
+    pub(super) fn head(&self) -> BlockRef {
         let highest = self.certified.last().and_then(|(_, block)| self.place(*block));
         highest.unwrap_or(self.anchor).tip
     }
 
     /// The head of the tree whose root is `root`.
-    pub(super) fn highest_on(&self, root: Tip) -> Tip {
+    pub(super) fn highest_on(&self, root: BlockRef) -> BlockRef {
         if root == self.anchor.tip {
             return self.head();
         }
         let on_it = self
-            .subtree(root.block)
+            .subtree(root.id)
             .into_iter()
             .filter(|id| self.nodes.get(id).is_some_and(|node| node.certified));
         on_it
             .filter_map(|id| self.place(id))
             .map(|at| at.tip)
-            .max_by_key(|tip| (tip.slot, tip.block))
+            .max_by_key(|tip| (tip.slot, tip.id))
             .unwrap_or(root)
     }
 
@@ -115,7 +115,7 @@ impl Nodes {
     pub(super) fn down_from(&self, block: BlockId) -> Option<Vec<BlockId>> {
         let mut way = Vec::new();
         let mut at = block;
-        while at != self.anchor.tip.block {
+        while at != self.anchor.tip.id {
             way.push(at);
             at = self.nodes.get(&at)?.header.parent;
         }
@@ -126,20 +126,20 @@ impl Nodes {
     pub(super) fn route(&self, from: BlockId, to: BlockId) -> Option<Route> {
         let (mut undo, mut apply) = (Vec::new(), Vec::new());
         let (mut left, mut right) = (self.place(from)?.tip, self.place(to)?.tip);
-        while left.block != right.block {
+        while left.id != right.id {
             if left.height >= right.height {
-                undo.push(left.block);
-                left = self.below(left.block)?;
+                undo.push(left.id);
+                left = self.below(left.id)?;
             } else {
-                apply.push(right.block);
-                right = self.below(right.block)?;
+                apply.push(right.id);
+                right = self.below(right.id)?;
             }
         }
         apply.reverse();
         Some(Route { from, to, undo, apply })
     }
 
-    fn below(&self, block: BlockId) -> Option<Tip> {
+    fn below(&self, block: BlockId) -> Option<BlockRef> {
         self.nodes.get(&block).and_then(|node| self.place(node.header.parent)).map(|at| at.tip)
     }
 

@@ -28,15 +28,15 @@ fn tree() -> Tree {
     TREE.get_or_init(|| tree_with(&[0])).clone()
 }
 
-fn genesis() -> Tip {
+fn genesis() -> BlockRef {
     Anchor::genesis(GENESIS).tip
 }
 
-fn header(slot: u64, parent: Tip) -> Header {
+fn header(slot: u64, parent: BlockRef) -> Header {
     Header {
         height: parent.height.next().unwrap(),
         slot: Slot(slot),
-        parent: parent.block,
+        parent: parent.id,
         body_root: Hash::default(),
         state_root: Hash::default(),
         proposer: AuthorityIndex(0),
@@ -47,8 +47,8 @@ fn variant(header: Header, n: u8) -> Header {
     Header { body_root: Hash([n; 32]), ..header }
 }
 
-fn tip(header: &Header) -> Tip {
-    Tip { block: header.id(), height: header.height, slot: header.slot }
+fn tip(header: &Header) -> BlockRef {
+    BlockRef::new(header.id(), header)
 }
 
 fn quorum(set: u32) -> SetQuorum {
@@ -58,7 +58,7 @@ fn quorum(set: u32) -> SetQuorum {
 fn certificate(header: &Header, set: u32, joint: Option<u32>) -> Certificate {
     let at = tip(header);
     let joint = joint.map(quorum);
-    Certificate { slot: at.slot, height: at.height, block: at.block, quorum: quorum(set), joint }
+    Certificate { slot: at.slot, height: at.height, block: at.id, quorum: quorum(set), joint }
 }
 
 fn certified(header: &Header) -> CertifiedHeader {
@@ -71,7 +71,7 @@ fn approval(header: &Header, set: u32, authority: u8) -> Approval {
         set: SetId(set),
         slot: at.slot,
         height: at.height,
-        block: at.block,
+        block: at.id,
         authority,
         signature: [0; 48],
     }
@@ -82,7 +82,7 @@ fn ids(changed: &Changed) -> Vec<BlockId> {
 }
 
 /// A chain of certified blocks in these slots, inserted; their headers.
-fn grow(tree: &mut Tree, mut parent: Tip, slots: &[u64]) -> Vec<Header> {
+fn grow(tree: &mut Tree, mut parent: BlockRef, slots: &[u64]) -> Vec<Header> {
     let mut headers = Vec::new();
     for slot in slots {
         let next = header(*slot, parent);
@@ -275,7 +275,7 @@ fn an_uncertified_block_below_a_certified_one_is_kept() {
 fn the_greatest_slots_are_kept_when_too_many_blocks_have_no_parent() {
     let mut tree = tree();
     let orphan = |slot: u64| {
-        let unknown = Tip { block: BlockId([1; 32]), height: Height(5), slot: Slot(slot - 1) };
+        let unknown = BlockRef { id: BlockId([1; 32]), height: Height(5), slot: Slot(slot - 1) };
         certified(&header(slot, unknown))
     };
     for slot in 100..1124 {
@@ -380,7 +380,7 @@ fn facts_of(choices: &[(usize, u8, bool)]) -> Vec<Fact> {
 }
 
 /// Inserts the facts; on the way the final block only moves up, and each way of the head starts where the last one ended.
-fn replay(facts: &[Fact]) -> (Tip, Tip) {
+fn replay(facts: &[Fact]) -> (BlockRef, BlockRef) {
     let mut tree = tree();
     let (mut last_final, mut head) = (tree.anchor().tip, tree.head());
     for fact in facts {
@@ -395,7 +395,7 @@ fn replay(facts: &[Fact]) -> (Tip, Tip) {
             Err(refusal) => panic!("{refusal}: {fact:?}"),
         };
         if let Some(way) = &changed.head {
-            assert_eq!((way.from, way.to), (head.block, tree.head().block));
+            assert_eq!((way.from, way.to), (head.id, tree.head().id));
         }
         head = tree.head();
         if let Some(finalized) = changed.finalized {
@@ -409,7 +409,7 @@ fn replay(facts: &[Fact]) -> (Tip, Tip) {
             );
         }
         last_final = tree.anchor().tip;
-        assert!(tree.ancestors(head.block).is_some());
+        assert!(tree.ancestors(head.id).is_some());
     }
     (tree.head(), last_final)
 }

@@ -2,7 +2,7 @@
 
 use alys_chain::{BlockId, Body, Certificate, Hash, Header, Invalid};
 use alys_ledger::{ChainId, Recovered, recover};
-use alys_storage::BlockRef;
+use alys_storage::BlockKey;
 use thiserror::Error;
 
 /// A block whose body belongs to its header, with its transactions decoded and their senders recovered.
@@ -63,8 +63,8 @@ impl PreparedBlock {
 
     /// Where it stands.
     #[must_use]
-    pub const fn at(&self) -> BlockRef {
-        BlockRef::new(self.header.height, self.id)
+    pub const fn at(&self) -> BlockKey {
+        BlockKey::new(self.header.height, self.id)
     }
 
     /// The names of its transactions, in order.

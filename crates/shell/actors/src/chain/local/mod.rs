@@ -19,15 +19,15 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use alys_chain::consensus::{Anchor, SigningRecord, Tip, Tree};
+use alys_chain::consensus::{Anchor, SigningRecord, Tree};
 use alys_chain::{
-    Approval, BlockId, Body, Certificate, CertifiedHeader, Genesis, Hash, Header, Height, Lineage, Rules,
-    Slot,
+    Approval, BlockId, BlockRef, Body, Certificate, CertifiedHeader, Genesis, Hash, Header, Height, Lineage,
+    Rules, Slot,
 };
 use alys_ledger::genesis::{LedgerRules, fee_address, genesis_state};
 use alys_ledger::{AccountChange, BlockFacts, Executor, Overlay, Recovered, StateDiff};
 use alys_ledger::{EmptyState, GenesisError, Room, Selection, Skip, ValueLedger};
-use alys_storage::{Batch, BlockRef, Durability, Store, StoredHeader};
+use alys_storage::{Batch, BlockKey, Durability, Store, StoredHeader};
 
 pub use block::{BadBody, PreparedBlock, VerifiedBlock};
 pub use error::ChainError;
@@ -82,7 +82,7 @@ pub struct LocalChain {
     store: Arc<dyn Store>,
     tree: Tree,
     state: StoredState,
-    head: BlockRef,
+    head: BlockKey,
     executed: BTreeMap<BlockId, Executed>,
 }
 
@@ -110,11 +110,11 @@ impl LocalChain {
         let (tree, executed) = restore(&network, store.as_ref())?;
         let state = StoredState::load(store.clone())?;
         let head = store.head()?;
-        if tree.head().block != head.id {
+        if tree.head().id != head.id {
             return Err(ChainError::Inconsistent(format!(
                 "the stored head is {}, the stored blocks lead to {}",
                 head.id,
-                tree.head().block
+                tree.head().id
             )));
         }
         let executor = network.executor.clone();
@@ -123,13 +123,13 @@ impl LocalChain {
 
     /// The durable head: the certified block with the highest slot.
     #[must_use]
-    pub fn head(&self) -> Tip {
+    pub fn head(&self) -> BlockRef {
         self.tree.head()
     }
 
     /// The last final block.
     #[must_use]
-    pub fn finalized(&self) -> Tip {
+    pub fn finalized(&self) -> BlockRef {
         self.tree.anchor().tip
     }
 
@@ -169,7 +169,7 @@ impl LocalChain {
     #[must_use]
     pub fn children_lineage(&self, parent: BlockId) -> Option<Lineage> {
         let anchor = self.tree.anchor();
-        if parent == anchor.tip.block {
+        if parent == anchor.tip.id {
             return Some(anchor.lineage);
         }
         self.executed.get(&parent).map(|executed| executed.children)
@@ -323,7 +323,7 @@ impl LocalChain {
     fn height(&self, id: BlockId) -> Height {
         let anchor = self.tree.anchor().tip;
         let known = self.executed.get(&id).map(|executed| executed.height);
-        known.or((id == anchor.block).then_some(anchor.height)).unwrap_or(Height::ZERO)
+        known.or((id == anchor.id).then_some(anchor.height)).unwrap_or(Height::ZERO)
     }
 
     /// Reads everything back from the store, after it refused a change that the tree has seen already.
@@ -350,7 +350,7 @@ fn import_one(session: &mut Session<'_>, verified: &VerifiedBlock) -> Result<(),
 
 fn put_genesis(network: &Network, store: &dyn Store) -> Result<(), ChainError> {
     let header = *network.rules.genesis();
-    let at = BlockRef::new(header.height, network.rules.genesis_id());
+    let at = BlockKey::new(header.height, network.rules.genesis_id());
     let mut state = Overlay::new(EmptyState)?;
     state.apply(&network.genesis)?;
     if state.root() != header.state_root {
@@ -369,13 +369,13 @@ fn restore(network: &Network, store: &dyn Store) -> Result<(Tree, BTreeMap<Block
     let finalized = store.finalized()?;
     let anchor = store.header(finalized.id)?;
     let anchor = anchor.ok_or_else(|| ChainError::Inconsistent("the final block has no header".into()))?;
-    let tip = Tip { block: finalized.id, height: finalized.height, slot: anchor.header.slot };
+    let tip = BlockRef::new(finalized.id, &anchor.header);
     let lineage = children(&anchor);
     let schedule = Arc::new(network.rules.schedule().clone());
     let mut tree = Tree::new(Anchor { tip, lineage }, schedule);
     let mut executed = BTreeMap::new();
     for stored in store.above_final()? {
-        let at = BlockRef::new(stored.header.height, stored.id);
+        let at = BlockKey::new(stored.header.height, stored.id);
         let Some(diff) = store.diff(at)? else {
             return Err(ChainError::Inconsistent(format!("block {} has no diff", stored.id)));
         };

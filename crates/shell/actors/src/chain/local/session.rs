@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use alys_chain::consensus::{Changed, Evidence, NewlyCertified, Proof, Route, SigningRecord, Tip};
-use alys_chain::{Approval, BlockId, Certificate, Header, SetId, SetQuorum, Signature};
+use alys_chain::consensus::{Changed, Evidence, NewlyCertified, Proof, Route, SigningRecord};
+use alys_chain::{Approval, BlockId, BlockRef, Certificate, Header, SetId, SetQuorum, Signature};
 use alys_ledger::diff::{decode_changes, encode_changes, reverse_changes};
 use alys_ledger::{AccountChange, Overlay, StateDiff};
-use alys_storage::{Batch, BlockRef, Durability, Location};
+use alys_storage::{Batch, BlockKey, Durability, Location};
 
 use super::block::PreparedBlock;
 use super::error::ChainError;
@@ -17,9 +17,9 @@ use super::{Executed, LocalChain};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Effects {
     /// The new head, if it moved.
-    pub head: Option<Tip>,
+    pub head: Option<BlockRef>,
     /// The new final block, if it moved.
-    pub finalized: Option<Tip>,
+    pub finalized: Option<BlockRef>,
     /// Blocks that left the canonical chain.
     pub undone: Vec<BlockId>,
     /// Certificates that are new here, ours to forward.
@@ -97,7 +97,7 @@ impl<'a> Session<'a> {
         }
         if let Some(finalized) = changed.finalized {
             let tip = finalized.anchor.tip;
-            self.batch.set_final(BlockRef::new(tip.height, tip.block));
+            self.batch.set_final(BlockKey::new(tip.height, tip.id));
             self.effects.finalized = Some(tip);
             self.finals.extend(finalized.blocks);
         }
@@ -133,7 +133,7 @@ impl<'a> Session<'a> {
             return Err(error);
         }
         chain.state = chain.state.advanced(&overlay);
-        chain.head = BlockRef::new(head.height, head.block);
+        chain.head = BlockKey::new(head.height, head.id);
         if effects.finalized.is_some() {
             let tree = &chain.tree;
             chain.executed.retain(|id, _| tree.header(*id).is_some());
@@ -141,11 +141,11 @@ impl<'a> Session<'a> {
         Ok(effects)
     }
 
-    fn write(&mut self, head: Tip, durability: Durability) -> Result<(), ChainError> {
-        self.go_to(head.block)?;
+    fn write(&mut self, head: BlockRef, durability: Durability) -> Result<(), ChainError> {
+        self.go_to(head.id)?;
         view::write(&self.overlay, &mut self.batch);
-        if head.block != self.chain.head.id {
-            self.batch.set_head(BlockRef::new(head.height, head.block));
+        if head.id != self.chain.head.id {
+            self.batch.set_head(BlockKey::new(head.height, head.id));
             self.effects.head = Some(head);
         }
         if self.effects.finalized.is_some() {
@@ -153,7 +153,7 @@ impl<'a> Session<'a> {
         }
         for id in self.fresh.iter().filter(|id| self.chain.tree.header(**id).is_some()) {
             let executed = &self.chain.executed[id];
-            self.batch.put_diff(BlockRef::new(executed.height, *id), &encode_changes(&executed.changes));
+            self.batch.put_diff(BlockKey::new(executed.height, *id), &encode_changes(&executed.changes));
         }
         if !self.batch.is_empty() {
             self.chain.store.commit(std::mem::take(&mut self.batch), durability)?;
@@ -165,7 +165,7 @@ impl<'a> Session<'a> {
     fn forget_settled(&mut self) {
         let finals: BTreeSet<_> = self.finals.iter().collect();
         for (id, executed) in &self.chain.executed {
-            let at = BlockRef::new(executed.height, *id);
+            let at = BlockKey::new(executed.height, *id);
             if finals.contains(id) {
                 self.batch.remove_diff(at);
             } else if self.chain.tree.header(*id).is_none() {
@@ -261,8 +261,8 @@ impl<'a> Session<'a> {
         self.chain.executed.get(&id).map(|executed| executed.transactions.clone()).unwrap_or_default()
     }
 
-    fn locate(&self, id: BlockId) -> Result<BlockRef, ChainError> {
-        Ok(BlockRef::new(self.executed(id)?.height, id))
+    fn locate(&self, id: BlockId) -> Result<BlockKey, ChainError> {
+        Ok(BlockKey::new(self.executed(id)?.height, id))
     }
 }
 

@@ -5,7 +5,7 @@ use alys_chain::genesis::{Account as Holder, Genesis};
 use alys_chain::schedule::{Authority, Schedule};
 use alys_chain::{Approval, BlockId, Certificate, Hash, Height, SecretKey, Slot, UnixMillis};
 use alys_ledger::{Address, ChainId, Recovered, StateView, Transfer, U256, Wallet, recover};
-use alys_storage::BlockRef;
+use alys_storage::BlockKey;
 use alys_storage::memory::{Fault, MemoryDisk};
 use zeroize::Zeroizing;
 
@@ -97,7 +97,7 @@ fn open(network: &Network, disk: &MemoryDisk) -> LocalChain {
 #[test]
 fn a_fresh_store_holds_genesis() {
     let world = World::new();
-    assert_eq!(world.chain.head().block, world.network.rules.genesis_id());
+    assert_eq!(world.chain.head().id, world.network.rules.genesis_id());
     assert_eq!(world.chain.finalized().height, Height::ZERO);
     assert_eq!(world.balance(world.wallet.address()), U256::from(MUCH));
 }
@@ -112,7 +112,7 @@ fn a_proposal_moves_nothing_until_it_is_certified() {
     assert_eq!(world.balance(BOB), U256::ZERO);
     let certificate = world.certificate(&block);
     let effects = world.chain.certify(&certificate).unwrap();
-    assert_eq!(effects.head.unwrap().block, block.id);
+    assert_eq!(effects.head.unwrap().id, block.id);
     assert_eq!(effects.certified, [certificate]);
     assert_eq!(world.balance(BOB), U256::from(5));
     let at = world.chain.store().transaction(world.pay(0).hash()).unwrap().unwrap();
@@ -129,7 +129,7 @@ fn three_of_four_approvals_certify_and_the_certificate_is_ours_to_forward() {
     assert_eq!(world.chain.approve(&world.approval(&block, 1), Slot(1)).unwrap(), Effects::default());
     let effects = world.chain.approve(&world.approval(&block, 2), Slot(1)).unwrap();
     assert_eq!(effects.certified, [world.certificate(&block)]);
-    assert_eq!(world.chain.head().block, block.id);
+    assert_eq!(world.chain.head().id, block.id);
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn a_child_in_the_next_slot_makes_its_parent_final() {
     assert_eq!(world.chain.finalized().height, Height::ZERO, "slot 2 is missing");
     let third = world.grow(4, &[]);
     assert_eq!(third.block.header.parent, second.block.id);
-    assert_eq!(world.chain.finalized().block, second.block.id);
+    assert_eq!(world.chain.finalized().id, second.block.id);
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn a_certified_fork_of_a_higher_slot_replaces_what_is_not_final() {
     world.chain.propose(&right, Slot(6), None).unwrap();
     let certificate = world.certificate(&right);
     let effects = world.chain.certify(&certificate).unwrap();
-    assert_eq!(effects.head.unwrap().block, right.id);
+    assert_eq!(effects.head.unwrap().id, right.id);
     assert_eq!(effects.undone, [left.block.id]);
     assert_eq!(world.balance(BOB), U256::from(10));
     let store = world.chain.store().clone();
@@ -194,10 +194,10 @@ fn a_certified_fork_of_a_higher_slot_replaces_what_is_not_final() {
     assert!(store.transaction(world.pay(1).hash()).unwrap().is_some());
     // And the loser is forgotten once the winner is final.
     let last = world.grow(7, &[]);
-    assert_eq!(world.chain.finalized().block, last.block.header.parent);
+    assert_eq!(world.chain.finalized().id, last.block.header.parent);
     assert_eq!(store.header(left.block.id).unwrap(), None);
     world.restart();
-    assert_eq!(world.chain.head().block, last.block.id);
+    assert_eq!(world.chain.head().id, last.block.id);
 }
 
 #[test]
@@ -211,10 +211,10 @@ fn a_certificate_of_a_later_block_brings_its_parents_along() {
     let (second, _) = ahead.build(Slot(2), &[world.pay(1)]).unwrap();
     world.chain.propose(&second, Slot(2), None).unwrap();
     world.chain.certify(&world.certificate(&second)).unwrap();
-    assert_eq!(world.chain.head().block, second.id);
+    assert_eq!(world.chain.head().id, second.id);
     assert_eq!(world.balance(BOB), U256::from(10));
     world.restart();
-    assert_eq!(world.chain.head().block, second.id);
+    assert_eq!(world.chain.head().id, second.id);
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn a_block_with_a_wrong_state_root_is_refused_and_leaves_no_trace() {
     assert!(matches!(error, ChainError::StateRoot { .. }) && error.is_provable() && !error.is_ours());
     assert!(!world.chain.holds(block.id).unwrap());
     let good = world.grow(1, &[world.pay(0)]);
-    assert_eq!(world.chain.head().block, good.block.id);
+    assert_eq!(world.chain.head().id, good.block.id);
 }
 
 #[test]
@@ -269,7 +269,7 @@ fn an_import_keeps_what_came_before_the_bad_block() {
     let mut newcomer = open(&world.network, &MemoryDisk::new());
     let stopped = newcomer.import(&blocks).unwrap_err();
     assert_eq!(stopped.imported, 3);
-    assert_eq!(stopped.effects.head.unwrap().block, blocks[2].block.id);
+    assert_eq!(stopped.effects.head.unwrap().id, blocks[2].block.id);
     assert!(matches!(stopped.error, ChainError::StateRoot { .. }));
     assert_eq!(newcomer.head().height, Height(3));
 }
@@ -300,7 +300,7 @@ fn a_signature_is_on_record_with_its_block_after_a_loss_of_power() {
     assert_eq!(world.chain.store().signing_record().unwrap(), Some(record));
     assert!(world.chain.holds(block.id).unwrap());
     world.chain.certify(&world.certificate(&block)).unwrap();
-    assert_eq!(world.chain.head().block, block.id);
+    assert_eq!(world.chain.head().id, block.id);
 }
 
 #[test]
@@ -308,7 +308,7 @@ fn a_store_that_does_not_fit_together_is_refused() {
     let mut world = World::new();
     let block = world.grow(2, &[]);
     let mut batch = Batch::new();
-    batch.set_head(BlockRef::new(Height(0), world.network.rules.genesis_id()));
+    batch.set_head(BlockKey::new(Height(0), world.network.rules.genesis_id()));
     world.chain.store().commit(batch, Durability::Durable).unwrap();
     let store = || Arc::new(world.disk.open(world.network.rules.genesis_id()).unwrap());
     let error = LocalChain::open(world.network.clone(), store()).err().unwrap();

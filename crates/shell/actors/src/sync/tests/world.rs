@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use alys_actor::{Clock, MailboxConfig, Pool, Randomness, Supervisor, SupervisorHandle};
 use alys_chain::{AuthorityIndex, BlockId, Height, Slot, UnixMillis};
 use alys_storage::{Checkpoints, MemoryDisk, Store};
-use alys_sync::{BlockRef, Fault, Observation, Offence, SyncStatus, Tip};
+use alys_sync::{Fault, Observation, Offence, SyncStatus, Tip};
 use alys_transport::simulated::{Network, SimulatedTransport};
 use alys_transport::{Command, Config as TransportConfig, Event, Events, Transport};
 use alys_wire::PeerId;
@@ -55,9 +55,7 @@ impl Chain {
 
     fn show(&self) {
         let local = self.local.lock().unwrap();
-        let of =
-            |tip: alys_chain::consensus::Tip| BlockRef { slot: tip.slot, height: tip.height, id: tip.block };
-        let (head, finalized) = (of(local.head()), of(local.finalized()));
+        let (head, finalized) = (local.head(), local.finalized());
         self.view.send_modify(|view| {
             view.head = head;
             view.finalized = finalized;
