@@ -1,19 +1,22 @@
-//! Many certificates at once, for an eighth of what they cost one by one.
+//! Many certificates at once, for a ninth of what they cost one by one.
 //!
-//! Every signature is multiplied by a random 64-bit weight, and one product of pairings checks the weighted sum. Wrong signatures cancel out
-//! with a probability of 2^-64, as the weights are drawn after the batch is fixed. Equal keys share a pairing: the weighted message hashes
-//! are summed by signer set, and, where there are more signer sets than authorities, by authority ([`sums`]). Weights do not replace the
-//! subgroup check, which every signature still gets.
+//! Every signature is multiplied by a random weight, a number below 2^64 and a sign, and one product of pairings checks the weighted sum. Wrong
+//! signatures cancel out with a probability below 2^-64, as the weights are drawn after the batch is fixed. Equal keys share a pairing: the
+//! weighted message hashes are summed by signer set, and, where there are more signer sets than authorities, by authority ([`sums`]). A weighted
+//! sum does not replace the subgroup check; that is made for sums as well, by the digits of the weights ([`membership`], ADR 6).
 //!
 //! - **Decides**: which certificates of a batch are valid. **In**: certificates of one peer (a batch never mixes peers: a guilty one would
 //!   make the honest ones' wait), randomness. **Out**: the bad ones, each with its fault.
 //! - **On failure** of a sum: halves are checked with fresh weights until the bad ones are found; one bad in 256 takes 17 sums at most.
 
+mod membership;
 mod prepare;
 mod sums;
+mod weights;
 
 use std::collections::BTreeMap;
 
+use blst::blst_p1_affine;
 use rand_core::CryptoRng;
 
 use crate::certificate::Certificate;
@@ -21,7 +24,8 @@ use crate::error::Invalid;
 use crate::lineage::Required;
 use crate::rules::Rules;
 
-use prepare::{Prepared, Statement};
+use membership::Weighted;
+use prepare::Statement;
 use sums::Sums;
 
 /// A certificate, and whose quorums it must show.
@@ -51,25 +55,16 @@ pub enum Search {
     All,
 }
 
-/// Verifies all certificates. The weights are 8 bytes of `rng` for each quorum and each halving; outside of simulations it must be the
-/// system's.
+/// Verifies all certificates. The weights are 9 bytes of `rng` for each quorum and each halving, now and then 18; outside of simulations it
+/// must be the system's.
 pub fn verify(rules: &Rules, entries: &[Entry<'_>], search: Search, rng: &mut impl CryptoRng) -> Verdict {
-    let (prepared, mut faults) = prepare::prepare(rules, entries);
-    if search == Search::First {
-        // What a sum finds before the first malformed one still comes first.
-        faults = faults.into_iter().take(1).collect();
-    }
-    let before = faults.keys().next().copied().filter(|_| search == Search::First);
-    let mut bisection = Bisection {
-        prepared: &prepared,
-        sums: Sums::new(rules.schedule()),
-        search,
-        rng,
-        found: Verdict::default(),
-    };
-    let sound = prepared.statements.partition_point(|s| before.is_none_or(|b| s.entry < b));
-    bisection.judge(&prepared.statements[..sound], Known::Nothing);
+    let (mut statements, mut faults) = prepare::prepare(rules, entries, search);
+    let weighted = membership::check(&mut statements, &mut faults, search, rng);
+    let sums = Sums::new(rules.schedule());
+    let mut bisection = Bisection { weighted, sums, search, rng, found: Verdict::default() };
+    bisection.judge(&statements, Known::Nothing);
     let mut verdict = bisection.found;
+    // What a sum finds is before the first entry that was refused without one, if that ended the search.
     if search == Search::All || verdict.faults.is_empty() {
         verdict.faults.append(&mut faults);
     }
@@ -85,7 +80,8 @@ enum Known {
 }
 
 struct Bisection<'a, R> {
-    prepared: &'a Prepared,
+    /// The sum of all, if it is known before the first check.
+    weighted: Option<Weighted>,
     sums: Sums<'a>,
     search: Search,
     rng: &'a mut R,
@@ -114,7 +110,11 @@ impl<R: CryptoRng> Bisection<'_, R> {
 
     fn holds(&mut self, part: &[Statement]) -> bool {
         self.found.sums += 1;
-        self.sums.hold(self.prepared, part, self.rng)
+        let weighted = self.weighted.take().unwrap_or_else(|| {
+            let signatures: Vec<blst_p1_affine> = part.iter().map(|statement| statement.signature).collect();
+            Weighted::draw(&signatures, self.rng)
+        });
+        self.sums.hold(part, &weighted)
     }
 }
 

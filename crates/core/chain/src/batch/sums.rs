@@ -7,17 +7,15 @@
 use std::collections::BTreeMap;
 
 use blst::min_sig::AggregateSignature;
-use blst::{MultiPoint, Pairing, blst_fp12, blst_p1_affine, blst_p2_affine};
-use rand_core::CryptoRng;
+use blst::{Pairing, blst_fp12, blst_p1, blst_p1_affine, blst_p2_affine, p1_affines};
 
-use super::prepare::{Prepared, Statement};
-use crate::bls::KeySum;
+use super::membership::{Weighted, sum};
+use super::prepare::Statement;
+use super::weights::Weight;
+use crate::bls::{KeySum, clear_cofactor};
 use crate::ids::SetId;
 use crate::limits::MAX_AUTHORITIES;
 use crate::schedule::{AuthoritySet, Schedule};
-
-/// The bytes of a weight. Not fewer: 64 bits are the chance of a forger, once. Not more: the sums take time in proportion.
-const WEIGHT_BYTES: usize = 8;
 
 /// Authorities a block of the per-authority sums: three blocks of five have 31 patterns each, so a statement is added three times, not up
 /// to fifteen times.
@@ -34,7 +32,8 @@ pub(super) struct Sums<'a> {
 #[derive(Default)]
 struct Pairs {
     keys: Vec<blst_p2_affine>,
-    hashes: Vec<blst_p1_affine>,
+    /// Their cofactor is not cleared yet.
+    hashes: Vec<blst_p1>,
 }
 
 impl<'a> Sums<'a> {
@@ -42,16 +41,13 @@ impl<'a> Sums<'a> {
         Self { schedule, keys: BTreeMap::new() }
     }
 
-    /// Whether all statements hold. Wrong ones pass with a probability of 2^-64; right ones always do. `part` is a run of the statements.
-    pub(super) fn hold(&mut self, all: &Prepared, part: &[Statement], rng: &mut impl CryptoRng) -> bool {
-        let first = part[0].at;
-        let weights = draw_weights(part.len(), rng);
-        let signatures = all.signatures[first..first + part.len()].mult(&weights, 8 * WEIGHT_BYTES);
+    /// Whether all statements, for which these weights were drawn, hold. Wrong ones pass with a probability of 3^-41; right ones always do.
+    pub(super) fn hold(&mut self, part: &[Statement], weighted: &Weighted) -> bool {
         let mut groups: BTreeMap<(SetId, u16), Group> = BTreeMap::new();
-        for (statement, weight) in part.iter().zip(weights.chunks_exact(WEIGHT_BYTES)) {
+        for (statement, weight) in part.iter().zip(&weighted.weights) {
             let group = groups.entry((statement.set, statement.signers)).or_default();
-            group.hashes.push(all.hashes[statement.at]);
-            group.weights.extend_from_slice(weight);
+            group.hashes.push(statement.hash);
+            group.weights.push(*weight);
         }
         let mut by_set: BTreeMap<SetId, Vec<(u16, AggregateSignature)>> = BTreeMap::new();
         for ((set, signers), group) in groups {
@@ -66,7 +62,7 @@ impl<'a> Sums<'a> {
                 pair_by_authority(&mut pairs, set, sums);
             }
         }
-        pairs.equal(&signatures)
+        pairs.equal(&weighted.signatures)
     }
 
     fn pair_by_signers(&mut self, pairs: &mut Pairs, set: &AuthoritySet, sums: &[(u16, AggregateSignature)]) {
@@ -81,36 +77,42 @@ impl<'a> Sums<'a> {
 #[derive(Default)]
 struct Group {
     hashes: Vec<blst_p1_affine>,
-    weights: Vec<u8>,
+    weights: Vec<Weight>,
 }
 
 impl Group {
     fn sum(&self) -> AggregateSignature {
-        self.hashes.mult(&self.weights, 8 * WEIGHT_BYTES).into()
+        sum(&self.hashes, &self.weights).into()
     }
 }
 
 impl Pairs {
     /// Pairs with the identity are one, and left out.
     fn push(&mut self, keys: blst_p2_affine, sum: &AggregateSignature) {
-        let hashes: blst_p1_affine = sum.to_signature().into();
-        if keys != blst_p2_affine::default() && hashes != blst_p1_affine::default() {
+        let sum = blst_p1::from(*sum);
+        if keys != blst_p2_affine::default() && sum != blst_p1::default() {
             self.keys.push(keys);
-            self.hashes.push(hashes);
+            self.hashes.push(sum);
         }
     }
 
     /// Whether their product is the pairing of the signatures with the generator.
-    fn equal(&self, signatures: &AggregateSignature) -> bool {
+    fn equal(&self, signatures: &blst_p1) -> bool {
         let mut expected = blst_fp12::default();
-        let signatures: blst_p1_affine = signatures.to_signature().into();
-        Pairing::aggregated(&mut expected, &signatures);
+        let signatures = AggregateSignature::from(*signatures).to_signature();
+        Pairing::aggregated(&mut expected, &blst_p1_affine::from(signatures));
         let product = if self.keys.is_empty() {
             blst_fp12::default()
         } else {
-            blst_fp12::miller_loop_n(&self.keys, &self.hashes)
+            blst_fp12::miller_loop_n(&self.keys, &self.cleared())
         };
         blst_fp12::finalverify(&product, &expected)
+    }
+
+    fn cleared(&self) -> Vec<blst_p1_affine> {
+        let cleared: Vec<blst_p1> =
+            p1_affines::from(&self.hashes).as_slice().iter().map(clear_cofactor).collect();
+        p1_affines::from(&cleared).as_slice().to_vec()
     }
 }
 
@@ -144,16 +146,4 @@ fn add_to(total: &mut Option<AggregateSignature>, sum: &AggregateSignature) {
         Some(total) => total.add_aggregate(sum),
         None => *total = Some(*sum),
     }
-}
-
-/// Nonzero weights, little-endian.
-fn draw_weights(n: usize, rng: &mut impl CryptoRng) -> Vec<u8> {
-    let mut weights = vec![0; n * WEIGHT_BYTES];
-    rng.fill_bytes(&mut weights);
-    for weight in weights.chunks_exact_mut(WEIGHT_BYTES) {
-        while weight.iter().all(|b| *b == 0) {
-            rng.fill_bytes(weight);
-        }
-    }
-    weights
 }

@@ -120,6 +120,16 @@ fn two_swapped_signatures_are_rejected_although_their_plain_sum_is_right() {
 }
 
 #[test]
+fn two_swapped_signatures_in_a_large_batch_are_rejected() {
+    let world = world(1);
+    let mut all = certificates(&world, &[1; 64]);
+    let (first, second) = (all[20].quorum.signature, all[50].quorum.signature);
+    (all[20].quorum.signature, all[50].quorum.signature) = (second, first);
+    assert_eq!(positions(&judge(&world, &all, Search::All)), [20, 50]);
+    assert_eq!(positions(&judge(&world, &all, Search::First)), [20]);
+}
+
+#[test]
 fn malformed_certificates_are_named_without_a_sum_of_their_own() {
     let world = world(5);
     let mut all = certificates(&world, &[0b1111; 6]);

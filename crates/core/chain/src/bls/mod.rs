@@ -6,7 +6,10 @@
 //! - **In**: bytes, messages. **Out**: points, or [`Invalid`](crate::error::Invalid) (the sender's fault).
 //! - Keys are summed only after their proof of possession was checked (see [`crate::schedule`]).
 
+mod field;
 mod hash;
+mod isogeny;
+mod points;
 mod public;
 mod secret;
 mod signature;
@@ -15,8 +18,11 @@ pub use public::{PossessionProof, PublicKey};
 pub use secret::SecretKey;
 pub use signature::Signature;
 
-pub(crate) use hash::hash_to_g1;
+pub(crate) use field::Fp;
+pub(crate) use hash::{clear_cofactor, hash_without_clearing};
+pub(crate) use points::{Point, sums};
 pub(crate) use public::KeySum;
+pub(crate) use signature::OUTSIDE;
 
 /// Domain separation of messages: the suite BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_POP_.
 pub(crate) const MESSAGE_DST: &[u8] = b"BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_POP_";

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use blst::{BLST_ERROR, min_sig};
+use blst::{blst_p1_affine, min_sig};
 
 use crate::error::Invalid;
 
@@ -19,13 +19,16 @@ impl Signature {
     /// # Errors
     /// [`Invalid::Point`] when it is no point of the curve, the identity, or outside the subgroup.
     pub fn from_bytes(bytes: &[u8; Self::SIZE]) -> Result<Self, Invalid> {
-        let wrong = |why| Invalid::Point { what: "signature", why };
-        let point = min_sig::Signature::uncompress(bytes).map_err(|_| wrong("not on the curve"))?;
-        match point.validate(true) {
-            Ok(()) => Ok(Self(point)),
-            Err(BLST_ERROR::BLST_PK_IS_INFINITY) => Err(wrong("the identity")),
-            Err(_) => Err(wrong("not in the subgroup")),
-        }
+        let point = decode(bytes)?;
+        if point.subgroup_check() { Ok(Self(point)) } else { Err(OUTSIDE) }
+    }
+
+    /// The point, which may be outside the subgroup: for whoever checks many at once ([`crate::batch`]).
+    ///
+    /// # Errors
+    /// [`Invalid::Point`] when it is no point of the curve, or the identity.
+    pub(crate) fn decode_unchecked(bytes: &[u8; Self::SIZE]) -> Result<blst_p1_affine, Invalid> {
+        decode(bytes).map(blst_p1_affine::from)
     }
 
     pub(super) fn of_secret(point: min_sig::Signature) -> Self {
@@ -48,6 +51,18 @@ impl Signature {
     pub(crate) fn point(&self) -> &min_sig::Signature {
         &self.0
     }
+}
+
+/// What is wrong with a signature that is a point of the curve, and not in the subgroup.
+pub(crate) const OUTSIDE: Invalid = Invalid::Point { what: "signature", why: "not in the subgroup" };
+
+fn decode(bytes: &[u8; Signature::SIZE]) -> Result<min_sig::Signature, Invalid> {
+    let wrong = |why| Invalid::Point { what: "signature", why };
+    let point = min_sig::Signature::uncompress(bytes).map_err(|_| wrong("not on the curve"))?;
+    if blst_p1_affine::from(point) == blst_p1_affine::default() {
+        return Err(wrong("the identity"));
+    }
+    Ok(point)
 }
 
 impl fmt::Debug for Signature {

@@ -2,7 +2,7 @@
 
 use bls12_381::hash_to_curve::{ExpandMsgXmd, HashToCurve};
 use bls12_381::{G1Affine, G1Projective, G2Affine, G2Projective, Scalar, pairing};
-use blst::min_sig;
+use blst::{min_sig, p1_affines};
 use proptest::prelude::*;
 use sha2_0_10::Sha256;
 
@@ -11,6 +11,11 @@ use crate::error::Invalid;
 
 /// RFC 9380, appendix J.9.1: BLS12381G1_XMD:SHA-256_SSWU_RO_.
 const RFC_9380_DST: &[u8] = b"QUUX-V01-CS02-with-BLS12381G1_XMD:SHA-256_SSWU_RO_";
+
+fn hash_to_g1(message: &[u8], dst: &[u8]) -> min_sig::AggregateSignature {
+    let uncleared = p1_affines::from(&hash_without_clearing(&[message], dst));
+    clear_cofactor(&uncleared[0]).into()
+}
 
 fn rfc_9380() -> Vec<(String, &'static str, &'static str)> {
     let long = |head: &str, c: &str, n: usize| format!("{head}{}", c.repeat(n));
@@ -46,9 +51,34 @@ fn rfc_9380() -> Vec<(String, &'static str, &'static str)> {
 #[test]
 fn hashing_to_the_curve_agrees_with_rfc_9380() {
     for (message, x, y) in rfc_9380() {
-        let hash = min_sig::AggregateSignature::from(hash_to_g1(message.as_bytes(), RFC_9380_DST));
+        let hash = hash_to_g1(message.as_bytes(), RFC_9380_DST);
         assert_eq!(hex::encode(hash.to_signature().serialize()), format!("{x}{y}"), "of {message:?}");
     }
+}
+
+#[test]
+fn many_messages_hash_as_each_alone_does_elsewhere() {
+    let messages: Vec<Vec<u8>> = (0..200u8).map(|n| vec![n; usize::from(n)]).collect();
+    let hashes = p1_affines::from(&hash_without_clearing(&messages, MESSAGE_DST));
+    for (message, hash) in messages.iter().zip(hashes.as_slice()) {
+        let hash = min_sig::AggregateSignature::from(clear_cofactor(hash)).to_signature();
+        // blst's own, which the signatures are made with, and the independent one.
+        let blst = *blstrs::G1Projective::hash_to_curve(message, MESSAGE_DST, &[]).as_ref();
+        assert_eq!(hash, min_sig::AggregateSignature::from(blst).to_signature());
+        if message.len() % 20 == 0 {
+            assert_eq!(hash.compress(), G1Affine::from(other_hash(message, MESSAGE_DST)).to_compressed());
+        }
+    }
+}
+
+#[test]
+fn clearing_the_cofactor_of_a_sum_is_summing_what_is_cleared() {
+    let hashes = p1_affines::from(&hash_without_clearing(&[b"one", b"two", b"six"], MESSAGE_DST));
+    let cleared: Vec<_> = hashes.as_slice().iter().map(clear_cofactor).collect();
+    let sum = p1_affines::from(&[hashes.add()])[0];
+    assert_eq!(clear_cofactor(&sum), p1_affines::from(&cleared).add());
+    assert!(!min_sig::Signature::from(hashes[0]).subgroup_check());
+    assert!(min_sig::AggregateSignature::from(clear_cofactor(&hashes[0])).to_signature().subgroup_check());
 }
 
 #[test]
