@@ -23,9 +23,9 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Outbound connections by default: meshes of degree 10 delivered every gossip message; those that we did not choose (inbound) make up
-    /// the rest. More cost bandwidth, as each message is received several times.
-    pub const OUTBOUND: usize = 8;
+    /// Outbound connections by default. Gossip needs some eight, and meshes of degree 10 delivered every message; twice that leaves a choice
+    /// of whom to sync from, and whoever wants to surround us must fill all of them. More would take the places of others for nothing.
+    pub const OUTBOUND: usize = 16;
     /// Connected peers by default.
     pub const MAX_PEERS: usize = 1_000;
     /// Known peers by default: some 600 bytes each.

@@ -116,7 +116,7 @@ impl Default for Settings {
                 listen: vec!["/ip4/0.0.0.0/tcp/30300".into()],
                 bootnodes: vec![],
                 max_connections: 1_000,
-                outbound: 16,
+                outbound: u32::try_from(alys_peers::Settings::OUTBOUND).unwrap_or(u32::MAX),
                 connect_timeout_ms: 30_000,
                 mdns: false,
                 quic: false,
