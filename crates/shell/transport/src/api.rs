@@ -9,6 +9,7 @@ use core::time::Duration;
 use thiserror::Error;
 
 use crate::answers::{AnswerSink, Fault, Violation};
+use crate::traffic::Traffic;
 
 /// The handle of a running network. The events come out of the [`Events`](crate::Events) that were given beside it.
 ///
@@ -23,6 +24,11 @@ pub trait Transport: Send + Sync + 'static {
     /// [`Overloaded`] when too many commands (or too many bytes to publish) wait already, or the transport has stopped. A refused
     /// [`Command::Request`] ends its answers with [`Outcome::Overloaded`](crate::Outcome::Overloaded).
     fn send(&self, command: Command) -> Result<(), Overloaded>;
+
+    /// The bytes on the line since the start. A simulated line counts none.
+    fn traffic(&self) -> Traffic {
+        Traffic::default()
+    }
 }
 
 /// The command queue is full, or the transport has stopped: try again, or let it be.

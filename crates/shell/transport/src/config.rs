@@ -22,6 +22,8 @@ pub struct Config {
     pub mdns: bool,
     /// How often the address book of the network is asked for unknown peers; `None` turns discovery off.
     pub discovery: Option<Duration>,
+    /// How long a dial or the handshake of an inbound connection may take, until both sides are authenticated.
+    pub connect_timeout: Duration,
     /// How many connections there may be.
     pub connections: ConnectionLimits,
     /// What peers may ask of us.
@@ -39,6 +41,7 @@ impl Config {
             quic: false,
             mdns: false,
             discovery: Some(DISCOVERY_INTERVAL),
+            connect_timeout: CONNECT_TIMEOUT,
             connections: ConnectionLimits::default(),
             serving: ServingLimits::default(),
         }
@@ -47,6 +50,9 @@ impl Config {
 
 /// Twice a minute, each time some 20 peers: 50 new ones a minute are found where there are so many. More often would be mostly repetition.
 const DISCOVERY_INTERVAL: Duration = Duration::from_secs(30);
+
+/// A lost packet or two at the beginning of a connection cost seconds each; who takes longer is not worth waiting for.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How many connections there may be. Explicit peers count for none of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

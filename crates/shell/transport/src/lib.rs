@@ -16,6 +16,7 @@ pub mod libp2p;
 mod serving;
 pub mod simulated;
 pub mod source;
+mod traffic;
 
 pub use answers::{Answer, AnswerSink, Answers, Fault, Outcome, Violation, answers};
 pub use api::{
@@ -26,3 +27,4 @@ pub use event_queue::{Dropped, Events, Outlet, event_queue};
 pub use libp2p::{BadIdentity, Identity, Libp2pTransport, StartError, start};
 pub use serving::ServingLimits;
 pub use source::{BlockSource, Unavailable};
+pub use traffic::Traffic;

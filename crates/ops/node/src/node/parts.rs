@@ -1,5 +1,6 @@
 //! The parts of a node, put together from the data directory and the settings.
 
+use core::time::Duration;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -103,6 +104,7 @@ fn transport_config(home: &Home, settings: &Network) -> alys_transport::Config {
         listen: addresses(&settings.listen),
         quic: settings.quic,
         mdns: settings.mdns,
+        connect_timeout: Duration::from_millis(settings.connect_timeout_ms),
         connections: ConnectionLimits { established, inbound, ..ConnectionLimits::default() },
         ..alys_transport::Config::new(home.network().rules.genesis_id())
     }

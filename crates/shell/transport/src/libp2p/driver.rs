@@ -2,6 +2,7 @@
 //! and goes on taking commands.
 
 use core::num::NonZeroU32;
+use core::time::Duration;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -15,7 +16,7 @@ use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, Swarm, SwarmEvent};
 use libp2p::{PeerId, gossipsub, identify, ping};
 use tokio::sync::mpsc;
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use super::behaviour::{Behaviour, Happening};
 use super::gossip::{self, Topics};
@@ -26,6 +27,9 @@ use crate::api::{Command, DialError, Direction, DisconnectReason, Event, Verdict
 use crate::config::Config;
 use crate::event_queue::Outlet;
 
+/// How often it is looked after those that have not named themselves: a fraction of what they are given.
+const LOOK_AFTER: Duration = Duration::from_secs(5);
+
 /// See the module.
 pub(super) struct Driver {
     genesis: BlockId,
@@ -35,6 +39,7 @@ pub(super) struct Driver {
     outlet: Outlet,
     publishing: Arc<AtomicUsize>,
     look_around: Option<Interval>,
+    look_after: Interval,
 }
 
 impl Driver {
@@ -58,6 +63,7 @@ impl Driver {
             outlet,
             publishing,
             look_around,
+            look_after: interval(LOOK_AFTER),
         }
     }
 
@@ -73,6 +79,7 @@ impl Driver {
                 () = tick(&mut self.look_around) => {
                     self.swarm.behaviour_mut().book.as_mut().map(discovery::look_around);
                 }
+                now = self.look_after.tick() => self.leave_unnamed(now),
             }
         }
     }
@@ -144,6 +151,13 @@ impl Driver {
         if self.peers.leave(&peer, reason) {
             // Fails only for a peer that is not connected.
             let _ = self.swarm.disconnect_peer_id(peer);
+        }
+    }
+
+    /// Leaves those that do not say who they are: nobody can tell of which network they are.
+    fn leave_unnamed(&mut self, now: Instant) {
+        for peer in self.peers.unnamed(now) {
+            self.leave(address::peer(&peer), DisconnectReason::Unresponsive);
         }
     }
 
@@ -223,7 +237,7 @@ impl Driver {
             return;
         }
         self.peers.dialled(&connection);
-        self.peers.connected(peer);
+        self.peers.connected(peer, Instant::now());
         let direction = if endpoint.is_dialer() { Direction::Outbound } else { Direction::Inbound };
         let address = address::address(endpoint.get_remote_address());
         self.tell(Event::Connected { peer: address::peer(&peer), address, direction });
@@ -266,6 +280,7 @@ impl Driver {
             self.leave(peer, DisconnectReason::Foreign);
             return;
         }
+        self.peers.named(&peer_id);
         if let Some(book) = self.swarm.behaviour_mut().book.as_mut() {
             discovery::learn(book, &peer_id, &info.listen_addrs);
         }

@@ -10,19 +10,21 @@ mod driver;
 mod gossip;
 mod identity;
 mod listen;
+mod metered;
+mod mux;
 mod peers;
-mod read_ahead;
+mod pool;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use core::time::Duration;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use alys_wire::{Address, PeerId};
-use libp2p::identity::Keypair;
 use libp2p::swarm::Swarm;
-use libp2p::{SwarmBuilder, noise, quic, tcp, tls, yamux};
+use libp2p::{SwarmBuilder, noise, quic, tcp};
 use thiserror::Error;
 use tokio::sync::mpsc;
 
@@ -31,11 +33,15 @@ use crate::api::{Command, Overloaded, Transport};
 use crate::config::Config;
 use crate::event_queue::{Events, event_queue};
 use crate::source::BlockSource;
+use crate::traffic::Traffic;
 use behaviour::Behaviour;
 use driver::Driver;
 use gossip::Topics;
 pub use identity::{BadIdentity, Identity};
-use read_ahead::ReadAhead;
+use metered::Metered;
+use mux::Mux;
+use pool::Pool;
+use tls::Tls;
 
 /// How many commands wait at most. A round of dials, a window of requests and a burst of verdicts together are a few hundred.
 const MAX_COMMANDS: usize = 4096;
@@ -86,6 +92,7 @@ pub struct Libp2pTransport {
     local: PeerId,
     commands: mpsc::Sender<Command>,
     publishing: Arc<AtomicUsize>,
+    traffic: Traffic,
 }
 
 /// Starts the network in a task of its own, and listens.
@@ -101,17 +108,23 @@ pub fn start(
         listen::probe(address)?;
     }
     let topics = Topics::new(config.genesis);
-    let mut swarm = swarm(config, identity, Behaviour::new(config, identity, &topics, source)?)?;
+    let traffic = Traffic::default();
+    let mut swarm = swarm(config, identity, Behaviour::new(config, identity, &topics, source)?, &traffic)?;
     listen::listen(&mut swarm, &config.listen)?;
     let (outlet, events) = event_queue();
     let (commands, inbox) = mpsc::channel(MAX_COMMANDS);
     let publishing = Arc::new(AtomicUsize::new(0));
     let driver = Driver::new(config, swarm, topics, outlet, publishing.clone());
     tokio::spawn(driver.run(inbox));
-    Ok((Libp2pTransport { local: identity.peer(), commands, publishing }, events))
+    Ok((Libp2pTransport { local: identity.peer(), commands, publishing, traffic }, events))
 }
 
-fn swarm(config: &Config, identity: &Identity, behaviour: Behaviour) -> Result<Swarm<Behaviour>, StartError> {
+fn swarm(
+    config: &Config,
+    identity: &Identity,
+    behaviour: Behaviour,
+    traffic: &Traffic,
+) -> Result<Swarm<Behaviour>, StartError> {
     let security = |error: &dyn core::fmt::Display| StartError::Security(error.to_string());
     let pair = identity.pair().clone();
     let quic = config.quic.then(|| quic::tokio::Transport::new(quic::Config::new(&pair)));
@@ -120,9 +133,13 @@ fn swarm(config: &Config, identity: &Identity, behaviour: Behaviour) -> Result<S
         libp2p::core::transport::OptionalTransport::some,
     );
     let tcp = tcp::Config::default().nodelay(true);
+    let pool = Pool::new();
+    let tls = |pair: &_| Tls::new(pair, pool.clone()).map(|tls| Metered::new(tls, traffic.clone()));
+    let noise = |pair: &_| noise::Config::new(pair).map(|noise| Metered::new(noise, traffic.clone()));
+    let mux = || Mux::new(MAX_STREAMS, pool.clone());
     let builder = SwarmBuilder::with_existing_identity(pair)
         .with_tokio()
-        .with_tcp(tcp, (encryption, noise::Config::new), multiplexing)
+        .with_tcp(tcp, (tls, noise), mux)
         .map_err(|error| security(&error))?
         .with_other_transport(|_| other)
         .map_err(|error| security(&error))?;
@@ -135,19 +152,8 @@ fn swarm(config: &Config, identity: &Identity, behaviour: Behaviour) -> Result<S
         .with_behaviour(|_| behaviour)
         .map_err(|error| security(&error))?
         .with_swarm_config(settings)
+        .with_connection_timeout(config.connect_timeout)
         .build())
-}
-
-/// TLS 1.3 as the libp2p specification has it.
-fn encryption(pair: &Keypair) -> Result<ReadAhead<tls::Config>, tls::certificate::GenError> {
-    tls::Config::new(pair).map(ReadAhead)
-}
-
-/// The windows of streams grow by themselves to twice what the line holds, from 256 KiB on; their sum stays below 1 GiB a connection.
-fn multiplexing() -> yamux::Config {
-    let mut config = yamux::Config::default();
-    config.set_max_num_streams(MAX_STREAMS);
-    config
 }
 
 impl Libp2pTransport {
@@ -167,6 +173,10 @@ impl Libp2pTransport {
 impl Transport for Libp2pTransport {
     fn local_peer(&self) -> PeerId {
         self.local
+    }
+
+    fn traffic(&self) -> Traffic {
+        self.traffic.clone()
     }
 
     fn send(&self, command: Command) -> Result<(), Overloaded> {

@@ -1,10 +1,12 @@
 //! Who is connected, who is being dialled, and why somebody left.
 
+use core::time::Duration;
 use std::collections::BTreeMap;
 
 use alys_wire::Address;
 use libp2p::PeerId;
 use libp2p::swarm::ConnectionId;
+use tokio::time::Instant;
 
 use super::address;
 use crate::api::{DialError, DisconnectReason};
@@ -12,8 +14,14 @@ use crate::api::{DialError, DisconnectReason};
 /// After so many pings without an answer, one behind the other, a connection is given up. One may be behind a great deal of data.
 const MAX_LOST_PINGS: u32 = 2;
 
-#[derive(Debug, Default)]
+/// How long a connected peer may take to name itself. libp2p asks at once and waits 60 s by itself; an answer behind 16 MiB on a line of
+/// 1 MB/s takes 16 s.
+const NAME_WITHIN: Duration = Duration::from_secs(30);
+
+#[derive(Debug)]
 struct Peer {
+    since: Instant,
+    named: bool,
     /// Why we are closing, if we are.
     leaving: Option<DisconnectReason>,
     lost_pings: u32,
@@ -34,8 +42,21 @@ pub(super) struct Peers {
 }
 
 impl Peers {
-    pub fn connected(&mut self, peer: PeerId) {
-        self.connected.insert(peer, Peer::default());
+    pub fn connected(&mut self, peer: PeerId, now: Instant) {
+        self.connected.insert(peer, Peer { since: now, named: false, leaving: None, lost_pings: 0 });
+    }
+
+    /// The peer said who it is, and is of our network.
+    pub fn named(&mut self, peer: &PeerId) {
+        if let Some(peer) = self.connected.get_mut(peer) {
+            peer.named = true;
+        }
+    }
+
+    /// Those that had their time to say who they are, and did not.
+    pub fn unnamed(&self, now: Instant) -> Vec<PeerId> {
+        let overdue = |peer: &Peer| !peer.named && now.saturating_duration_since(peer.since) >= NAME_WITHIN;
+        self.connected.iter().filter(|(_, peer)| overdue(peer)).map(|(id, _)| *id).collect()
     }
 
     pub fn is_connected(&self, peer: &PeerId) -> bool {
@@ -129,7 +150,7 @@ mod tests {
         let mut peers = Peers::default();
         let peer = PeerId::random();
         assert!(!peers.leave(&peer, DisconnectReason::Asked), "not connected");
-        peers.connected(peer);
+        peers.connected(peer, Instant::now());
         assert!(peers.leave(&peer, DisconnectReason::Foreign));
         assert!(peers.leave(&peer, DisconnectReason::Banned));
         assert_eq!(peers.disconnected(&peer, Some("reset".to_owned())), DisconnectReason::Foreign);
@@ -140,13 +161,25 @@ mod tests {
     fn without_a_reason_of_ours_the_connection_tells_why() {
         let mut peers = Peers::default();
         let peer = PeerId::random();
-        peers.connected(peer);
+        peers.connected(peer, Instant::now());
         assert_eq!(
             peers.disconnected(&peer, Some("reset".to_owned())),
             DisconnectReason::Broken("reset".to_owned())
         );
-        peers.connected(peer);
+        peers.connected(peer, Instant::now());
         assert_eq!(peers.disconnected(&peer, None), DisconnectReason::Closed);
+    }
+
+    #[test]
+    fn who_does_not_name_itself_in_time_is_found() {
+        let mut peers = Peers::default();
+        let (silent, polite, now) = (PeerId::random(), PeerId::random(), Instant::now());
+        peers.connected(silent, now);
+        peers.connected(polite, now);
+        peers.named(&polite);
+        peers.named(&PeerId::random());
+        assert!(peers.unnamed(now + NAME_WITHIN - Duration::from_millis(1)).is_empty());
+        assert_eq!(peers.unnamed(now + NAME_WITHIN), [silent]);
     }
 
     #[test]
@@ -154,7 +187,7 @@ mod tests {
         let mut peers = Peers::default();
         let peer = PeerId::random();
         assert!(!peers.ping_lost(&peer), "not connected");
-        peers.connected(peer);
+        peers.connected(peer, Instant::now());
         assert!(!peers.ping_lost(&peer));
         peers.ping_answered(&peer);
         assert!(!peers.ping_lost(&peer));

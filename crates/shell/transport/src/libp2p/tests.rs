@@ -161,7 +161,7 @@ async fn whoever_asks_what_cannot_be_asked_is_named() {
 fn stranger(protocol: &str, to: &Address) {
     let mut swarm = SwarmBuilder::with_new_identity()
         .with_tokio()
-        .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
+        .with_tcp(tcp::Config::default(), noise::Config::new, libp2p::yamux::Config::default)
         .unwrap()
         .with_behaviour(|pair| {
             libp2p::identify::Behaviour::new(libp2p::identify::Config::new(
@@ -205,6 +205,85 @@ async fn a_peer_that_serves_nothing_says_so_at_once() {
     })
     .await;
     assert_eq!(outcome(ask(&node, peer, Request::Status)).await, Outcome::Unsupported);
+}
+
+/// Has every body, all of one size.
+struct Bodies(usize);
+
+impl BlockSource for Bodies {
+    fn status(&self) -> Result<Status, Unavailable> {
+        Nothing.status()
+    }
+
+    fn headers(&self, from: Height, count: u32) -> Result<Vec<CertifiedHeader>, Unavailable> {
+        Nothing.headers(from, count)
+    }
+
+    fn bodies(&self, ids: &[BlockId], budget: usize) -> Result<Vec<Option<Bytes>>, Unavailable> {
+        let fit = ids.len().min((budget / self.0).max(1));
+        Ok(vec![Some(Bytes::from(vec![7; self.0])); fit])
+    }
+
+    fn claim(&self, peer: PeerId, nonce: [u8; NONCE_BYTES]) -> Result<Option<Bytes>, Unavailable> {
+        Nothing.claim(peer, nonce)
+    }
+}
+
+#[tokio::test]
+async fn blocks_of_10_kb_cost_less_than_5_percent_more_on_the_line() {
+    const BODY: usize = 10_000;
+    let config = listening_on("/ip4/127.0.0.1/tcp/0");
+    let (asker, mut events) = node(&config);
+    let (server, mut server_events) = start(&config, &Identity::generate(), Arc::new(Bodies(BODY))).unwrap();
+    let addresses = vec![address(&mut server_events).await];
+    let peer = server.local_peer();
+    asker.send(Command::Dial { peer: Some(peer), addresses }).unwrap();
+    until(&mut events, |event| matches!(event, Event::Identified { .. }).then_some(())).await;
+    let (received, sent) = (asker.traffic().received(), asker.traffic().sent());
+    let mut reader = ask(&asker, peer, Request::Bodies { ids: vec![BlockId([3; 32]); 1000] });
+    let mut blocks = 0;
+    while let Some(answer) = reader.recv().await {
+        match answer {
+            Answer::Bodies(bodies) => blocks += bodies.len(),
+            other => assert_eq!(other, Answer::End(Outcome::Done)),
+        }
+    }
+    let line = asker.traffic().received() - received + asker.traffic().sent() - sent;
+    let payload = u64::try_from(blocks * BODY).unwrap();
+    assert_eq!(blocks, 1000);
+    assert!(line > payload && line < payload + payload / 20, "{line} bytes for {payload}");
+    assert!(server.traffic().sent() > payload);
+}
+
+/// Somebody who is connected and speaks, but never says who it is.
+fn nameless(to: &Address) {
+    let mut swarm = SwarmBuilder::with_new_identity()
+        .with_tokio()
+        .with_tcp(tcp::Config::default(), libp2p::tls::Config::new, libp2p::yamux::Config::default)
+        .unwrap()
+        .with_behaviour(|_| libp2p::ping::Behaviour::default())
+        .unwrap()
+        .with_swarm_config(|config| config.with_idle_connection_timeout(PATIENCE))
+        .build();
+    swarm.dial(address::parse(to).unwrap()).unwrap();
+    tokio::spawn(async move { while swarm.next().await.is_some() {} });
+}
+
+#[tokio::test]
+async fn who_never_says_its_name_is_left() {
+    let (_node, mut events) = node(&listening_on("/ip4/127.0.0.1/tcp/0"));
+    let at = address(&mut events).await;
+    nameless(&at);
+    until(&mut events, |event| matches!(event, Event::Connected { .. }).then_some(())).await;
+    // From here on time passes as fast as everybody waits for it. Two lost pings would take longer than this.
+    tokio::time::pause();
+    let connected = tokio::time::Instant::now();
+    until(&mut events, |event| match event {
+        Event::Disconnected { reason, .. } => Some(assert_eq!(reason, DisconnectReason::Unresponsive)),
+        _ => None,
+    })
+    .await;
+    assert!(connected.elapsed() < Duration::from_secs(45), "{:?}", connected.elapsed());
 }
 
 #[tokio::test]
