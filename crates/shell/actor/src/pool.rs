@@ -10,6 +10,7 @@
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -47,6 +48,8 @@ pub struct Pool(Kind);
 #[derive(Clone, Debug)]
 enum Kind {
     Inline,
+    /// How many of the next jobs panic.
+    Faulty(Arc<AtomicU32>),
     Threads(Arc<Owner>),
 }
 
@@ -73,6 +76,12 @@ impl Pool {
         Self(Kind::Inline)
     }
 
+    /// An [inline](Self::inline) pool that shows what a panic costs: as many of the next jobs panic instead of running as `panics` says.
+    #[must_use]
+    pub const fn faulty(panics: Arc<AtomicU32>) -> Self {
+        Self(Kind::Faulty(panics))
+    }
+
     /// Runs `job` and returns its result. It is queued when first polled, and waits for room in the queue of its
     /// priority, first come, first served.
     ///
@@ -87,6 +96,15 @@ impl Pool {
             Kind::Inline => {
                 tokio::task::yield_now().await;
                 guarded(job)
+            }
+            Kind::Faulty(panics) => {
+                tokio::task::yield_now().await;
+                let left =
+                    panics.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+                guarded(|| {
+                    assert!(left.is_err(), "told to panic");
+                    job()
+                })
             }
             Kind::Threads(owner) => owner.0.run(priority, job).await,
         }

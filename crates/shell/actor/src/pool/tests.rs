@@ -154,3 +154,15 @@ async fn an_inline_job_can_be_aborted_before_it_starts() {
     assert_eq!(aborted.await, Ok(Ok(())));
     assert_eq!(format!("{pool:?} {:?}", one_thread()), "Pool(Inline) Pool(Threads(Owner(Pool)))");
 }
+
+#[tokio::test]
+async fn a_faulty_pool_panics_as_often_as_it_was_told() {
+    let panics = Arc::new(AtomicU32::new(2));
+    let pool = Pool::faulty(panics.clone());
+    for _ in 0..2 {
+        let failed = pool.run(Priority::Normal, || 7).await;
+        assert_eq!(failed, Err(PoolError::Panicked("told to panic".to_owned())));
+    }
+    assert_eq!(pool.run(Priority::Normal, || 7).await, Ok(7));
+    assert_eq!(panics.load(Ordering::Relaxed), 0);
+}

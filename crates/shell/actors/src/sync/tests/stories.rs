@@ -149,6 +149,22 @@ async fn after_a_panic_it_goes_on_from_what_is_durable() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_workers_panic_costs_its_batch_the_time_and_nothing_else() {
+    let mut world = World::new(Setting::default()).await;
+    let peer = world.peer(Served::honest(BLOCKS)).await;
+    for height in [0, BLOCKS / 4, BLOCKS / 2] {
+        world.reaches(height).await;
+        // Whatever comes next: links, certificates, bodies.
+        world.panics.store(3, Ordering::Relaxed);
+    }
+    world.reaches(BLOCKS).await;
+    assert_eq!(world.panics.load(Ordering::Relaxed), 0, "each of them has happened");
+    assert_eq!(world.offences(peer), []);
+    let status = &world.supervisor.status()[0];
+    assert_eq!(status.incarnation, 1, "{:?}", status.last_error);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pause_outlives_a_crash() {
     let mut world = World::new(Setting::default()).await;
     world.peer(Served::honest(BLOCKS)).await;

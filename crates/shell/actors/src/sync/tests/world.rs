@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use alys_actor::{Clock, MailboxConfig, Pool, Randomness, Supervisor, SupervisorHandle};
@@ -153,6 +153,8 @@ pub struct World {
     pub metrics: SyncMetrics,
     pub clock: Clock,
     pub supervisor: SupervisorHandle,
+    /// How many of the next jobs in the pool panic.
+    pub panics: Arc<AtomicU32>,
     others: Vec<(SimulatedTransport, Events)>,
 }
 
@@ -195,6 +197,7 @@ impl World {
         let (sync, inbox) = mailbox(MailboxConfig::default());
         board.sync.set(sync.clone()).unwrap();
         let metrics = SyncMetrics::default();
+        let panics = Arc::new(AtomicU32::new(0));
         let parts = Parts {
             config: setting.config,
             rules: HISTORY.network.rules.clone(),
@@ -205,7 +208,7 @@ impl World {
             network: board.clone(),
             requests: Requests::new(node.clone()),
             clock: clock.clone(),
-            pool: Pool::inline(),
+            pool: Pool::faulty(panics.clone()),
             randomness: Randomness::seeded(5),
             authority: setting.authority.map(|place| HISTORY.keys[place].public_key()),
             checkpoints: setting.checkpoints,
@@ -215,7 +218,7 @@ impl World {
         supervisor.running().await;
         tokio::spawn(switch(events, board.clone()));
         let others = Vec::new();
-        Self { network, node, sync, chain, book, board, metrics, clock, supervisor, others }
+        Self { network, node, sync, chain, book, board, metrics, clock, supervisor, panics, others }
     }
 
     /// Connects a peer that serves this.
