@@ -54,10 +54,13 @@ impl Account {
     }
 }
 
-/// An address and its account as one element of the state: 60 bytes, the address first.
+/// The size of an element of the state in bytes.
+pub(crate) const ELEMENT_BYTES: usize = 20 + Account::SIZE;
+
+/// An address and its account as one element of the state, the address first.
 #[must_use]
-pub(crate) fn element(address: &Address, account: &Account) -> [u8; 20 + Account::SIZE] {
-    let mut out = [0; 20 + Account::SIZE];
+pub(crate) fn element(address: &Address, account: &Account) -> [u8; ELEMENT_BYTES] {
+    let mut out = [0; ELEMENT_BYTES];
     out[..20].copy_from_slice(address.as_slice());
     out[20..].copy_from_slice(&account.encode());
     out

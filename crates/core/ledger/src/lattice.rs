@@ -8,15 +8,15 @@
 //!   parameters). It is a hash of a set only while no element repeats 65,536 times; an address has one account, so none repeats at all.
 //!   By itself it proves neither that an account is in the set nor that it is not.
 
+mod stretch;
+
 use alloy_primitives::Address;
 
 use crate::account::{Account, element};
+use stretch::stretch;
 
 /// How many sums there are; the paper's choice.
 const LANES: usize = 1024;
-
-/// Separates an account's stretched hash from every other use of BLAKE3 here.
-const ACCOUNT_KEY: [u8; 32] = *b"alys/state/account/1............";
 
 /// The sum of a set of accounts.
 #[derive(Clone, PartialEq, Eq)]
@@ -31,15 +31,15 @@ impl LatticeHash {
 
     /// Puts an account into the set.
     pub fn add(&mut self, address: &Address, account: &Account) {
-        for (lane, number) in self.0.iter_mut().zip(stretch(address, account).as_chunks::<2>().0) {
-            *lane = lane.wrapping_add(u16::from_le_bytes(*number));
+        for (lane, number) in self.0.iter_mut().zip(stretch(&element(address, account))) {
+            *lane = lane.wrapping_add(number);
         }
     }
 
     /// Takes an account out of the set. What was never in it can be taken out as well; the sum is then one that no set has.
     pub fn remove(&mut self, address: &Address, account: &Account) {
-        for (lane, number) in self.0.iter_mut().zip(stretch(address, account).as_chunks::<2>().0) {
-            *lane = lane.wrapping_sub(u16::from_le_bytes(*number));
+        for (lane, number) in self.0.iter_mut().zip(stretch(&element(address, account))) {
+            *lane = lane.wrapping_sub(number);
         }
     }
 
@@ -74,13 +74,4 @@ impl core::fmt::Debug for LatticeHash {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "LatticeHash({:04x} {:04x} ..)", self.0[0], self.0[1])
     }
-}
-
-/// The 1,024 numbers of one account: BLAKE3 with our key, extended to 2,048 bytes.
-fn stretch(address: &Address, account: &Account) -> [u8; LatticeHash::SIZE] {
-    let mut out = [0; LatticeHash::SIZE];
-    let mut hasher = blake3::Hasher::new_keyed(&ACCOUNT_KEY);
-    hasher.update(&element(address, account));
-    hasher.finalize_xof().fill(&mut out);
-    out
 }

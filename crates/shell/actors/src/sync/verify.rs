@@ -199,7 +199,7 @@ impl Verifier {
             let headers = blocks.clone();
             let job = self.pool.run(Priority::Normal, {
                 let part = part.clone();
-                move || mine[part].iter().map(|block| check(block, chain_id)).collect::<Vec<_>>()
+                move || check(&mine[part], chain_id)
             });
             async move {
                 let checked = job
@@ -239,13 +239,18 @@ impl Verifier {
     }
 }
 
-fn check((header, body): &(CertifiedHeader, Body), chain_id: ChainId) -> Result<PreparedBlock, Fault> {
-    let checked = PreparedBlock::check(header.header, header.certificate.block, body.clone(), chain_id);
-    checked.map_err(|bad| match bad {
+fn check(blocks: &[(CertifiedHeader, Body)], chain_id: ChainId) -> Vec<Result<PreparedBlock, Fault>> {
+    let parts = blocks.iter().map(|(header, body)| (header.header, header.certificate.block, body.clone()));
+    let checked = PreparedBlock::check_each(parts, chain_id).into_iter();
+    checked.zip(blocks).map(|(checked, (header, _))| checked.map_err(|bad| fault(header, &bad))).collect()
+}
+
+fn fault(header: &CertifiedHeader, bad: &BadBody) -> Fault {
+    match bad {
         BadBody::Body(_) => Fault::Peer(Offence::BadBody),
         // It is the body that a quorum has approved, whoever served it: the doubt is about us.
         BadBody::Transaction { .. } => Fault::Ours(format!("block {}: {bad}", header.header.height)),
-    })
+    }
 }
 
 /// What a peer did that served this.

@@ -1,8 +1,9 @@
 //! Blocks on their way in: checked against their header and decoded, once.
 
 use alys_chain::{BlockId, Body, Certificate, Hash, Header, Invalid};
-use alys_ledger::{ChainId, Recovered, recover};
+use alys_ledger::{ChainId, Recovered, recover_each};
 use alys_storage::BlockKey;
+use bytes::Bytes;
 use thiserror::Error;
 
 /// A block whose body belongs to its header, with its transactions decoded and their senders recovered.
@@ -40,25 +41,33 @@ impl PreparedBlock {
     /// # Errors
     /// [`BadBody`].
     pub fn check(header: Header, id: BlockId, body: Body, chain: ChainId) -> Result<Self, BadBody> {
-        if body.0.is_empty() {
-            // The common case of a young chain costs no hashing.
-            let (expected, got) = (header.body_root, Body::empty_root());
-            return if expected == got {
-                Ok(Self { header, id, body, transactions: Vec::new() })
-            } else {
-                Err(Invalid::BodyRoot { expected, got }.into())
-            };
-        }
-        let got = body.root()?;
-        if got != header.body_root {
-            return Err(Invalid::BodyRoot { expected: header.body_root, got }.into());
-        }
-        let mut transactions = Vec::new();
-        for (index, raw) in body.transactions()?.enumerate() {
-            let raw = body.0.slice_ref(raw);
-            transactions.push(recover(&raw, chain).map_err(|reason| BadBody::Transaction { index, reason })?);
-        }
-        Ok(Self { header, id, body, transactions })
+        Self::check_each([(header, id, body)], chain).pop().expect("one block has one result")
+    }
+
+    /// Checks and decodes many: a result for each, in their order. Cheaper than one by one, as their transactions are hashed side by side.
+    #[must_use]
+    pub fn check_each(
+        blocks: impl IntoIterator<Item = (Header, BlockId, Body)>,
+        chain: ChainId,
+    ) -> Vec<Result<Self, BadBody>> {
+        let mut raw = Vec::new();
+        let counted: Vec<_> = blocks
+            .into_iter()
+            .map(|(header, id, body)| {
+                let count = transactions(&header, &body, &mut raw);
+                (Self { header, id, body, transactions: Vec::new() }, count)
+            })
+            .collect();
+        let mut recovered = recover_each(&raw, chain).into_iter();
+        let decoded = counted.into_iter().map(|(block, count)| {
+            let own: Vec<_> = recovered.by_ref().take(count?).collect();
+            let valid = own
+                .into_iter()
+                .enumerate()
+                .map(|(index, recovered)| recovered.map_err(|reason| BadBody::Transaction { index, reason }));
+            Ok(Self { transactions: valid.collect::<Result<_, _>>()?, ..block })
+        });
+        decoded.collect()
     }
 
     /// Where it stands.
@@ -72,6 +81,18 @@ impl PreparedBlock {
     pub fn hashes(&self) -> Vec<Hash> {
         self.transactions.iter().map(Recovered::hash).collect()
     }
+}
+
+/// Adds the transactions of a body to `all`, if it is the one that the header commits to, and says how many there are.
+fn transactions(header: &Header, body: &Body, all: &mut Vec<Bytes>) -> Result<usize, Invalid> {
+    // An empty body is the common case of a young chain, and costs no hashing.
+    let got = if body.0.is_empty() { Body::empty_root() } else { body.root()? };
+    if got != header.body_root {
+        return Err(Invalid::BodyRoot { expected: header.body_root, got });
+    }
+    let before = all.len();
+    all.extend(body.transactions()?.map(|raw| body.0.slice_ref(raw)));
+    Ok(all.len() - before)
 }
 
 /// A prepared block with its verified certificate: what sync imports.
