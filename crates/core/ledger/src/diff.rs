@@ -91,6 +91,12 @@ impl StateDiff {
         &self.accounts
     }
 
+    /// The accounts that change, addresses ascending, without the rest.
+    #[must_use]
+    pub fn into_accounts(self) -> Vec<AccountChange> {
+        self.accounts
+    }
+
     /// The buckets that change, ascending.
     #[must_use]
     pub fn buckets(&self) -> &BTreeMap<Bucket, BucketChange> {

@@ -20,7 +20,7 @@ use crate::diff::{AccountChange, StateDiff};
 use crate::error::{ExecError, Invalid, StateError};
 use crate::select::{Room, Selection, select};
 use crate::transaction::Recovered;
-use crate::view::StateView;
+use crate::view::{Accounts, StateView};
 
 /// What execution must know of a block beside its transactions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +54,30 @@ pub struct Receipt {
     pub effective_gas_price: u128,
 }
 
+/// What the transactions of a block did to the accounts, before it is known which state root that makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Execution {
+    /// The accounts that were read, addresses ascending.
+    pub changes: Vec<AccountChange>,
+    /// One for each transaction, in their order.
+    pub receipts: Vec<Receipt>,
+    /// The gas used by all.
+    pub gas_used: u64,
+    /// What the proposer received, in wei.
+    pub fees: U256,
+}
+
+impl Execution {
+    /// With the way that it leads from the state in which it was executed.
+    ///
+    /// # Errors
+    /// [`StateError`] when the state does not answer.
+    pub fn in_state(self, parent: &dyn StateView) -> Result<Outcome, StateError> {
+        let Self { changes, receipts, gas_used, fees } = self;
+        Ok(Outcome { diff: StateDiff::new(parent, changes)?, receipts, gas_used, fees })
+    }
+}
+
 /// What a block did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -77,16 +101,29 @@ impl Outcome {
 
 /// Executes blocks. The embedded [`ValueLedger`] is the default; another chain brings its own.
 pub trait Executor: Send + Sync {
-    /// What these transactions, in this order, do to the parent's state.
+    /// What these transactions, in this order, do to the parent's accounts.
     ///
     /// # Errors
     /// [`ExecError::Invalid`] for the first transaction that is not valid in its place, [`ExecError::State`] when the state does not answer.
+    fn run(
+        &self,
+        parent: &dyn Accounts,
+        block: &BlockFacts,
+        transactions: &[Recovered],
+    ) -> Result<Execution, ExecError>;
+
+    /// What these transactions, in this order, do to the parent's state: [`run`](Self::run), and the state root.
+    ///
+    /// # Errors
+    /// As for [`run`](Self::run).
     fn execute(
         &self,
         parent: &dyn StateView,
         block: &BlockFacts,
         transactions: &[Recovered],
-    ) -> Result<Outcome, ExecError>;
+    ) -> Result<Outcome, ExecError> {
+        Ok(self.run(parent, block, transactions)?.in_state(parent)?)
+    }
 
     /// Takes valid transactions for a new block, greedily and in the order of the candidates, as long as there is room, and says why it left
     /// out the others. Those of one sender should come in the order of their nonces.
@@ -107,12 +144,12 @@ pub trait Executor: Send + Sync {
 pub struct ValueLedger;
 
 impl Executor for ValueLedger {
-    fn execute(
+    fn run(
         &self,
-        parent: &dyn StateView,
+        parent: &dyn Accounts,
         block: &BlockFacts,
         transactions: &[Recovered],
-    ) -> Result<Outcome, ExecError> {
+    ) -> Result<Execution, ExecError> {
         let mut pending = Pending::new(parent, *block);
         for (index, tx) in transactions.iter().enumerate() {
             pending.run(tx).map_err(|refused| match refused {
@@ -160,7 +197,7 @@ struct Touched {
 
 /// A block while it is executed.
 pub(crate) struct Pending<'a> {
-    parent: &'a dyn StateView,
+    parent: &'a dyn Accounts,
     block: BlockFacts,
     accounts: BTreeMap<Address, Touched>,
     receipts: Vec<Receipt>,
@@ -169,7 +206,7 @@ pub(crate) struct Pending<'a> {
 }
 
 impl<'a> Pending<'a> {
-    pub(crate) fn new(parent: &'a dyn StateView, block: BlockFacts) -> Self {
+    pub(crate) fn new(parent: &'a dyn Accounts, block: BlockFacts) -> Self {
         Self { parent, block, accounts: BTreeMap::new(), receipts: Vec::new(), gas_used: 0, fees: U256::ZERO }
     }
 
@@ -199,15 +236,15 @@ impl<'a> Pending<'a> {
     }
 
     /// Pays the proposer and adds everything up.
-    pub(crate) fn finish(mut self) -> Result<Outcome, StateError> {
+    pub(crate) fn finish(mut self) -> Result<Execution, StateError> {
         self.credit(self.block.fee_recipient, self.fees)?;
         let changes = self.accounts.iter().map(|(address, touched)| AccountChange {
             address: *address,
             old: touched.old.stored(),
             new: touched.now.stored(),
         });
-        let diff = StateDiff::new(self.parent, changes.collect())?;
-        Ok(Outcome { diff, receipts: self.receipts, gas_used: self.gas_used, fees: self.fees })
+        let changes = changes.collect();
+        Ok(Execution { changes, receipts: self.receipts, gas_used: self.gas_used, fees: self.fees })
     }
 
     fn account(&mut self, address: Address) -> Result<&mut Account, StateError> {

@@ -7,8 +7,9 @@
 //! - **On failure**: [`Invalid`] is the fault of who signed or proposed, and provable from the bytes; [`StateError`] is ours: the
 //!   store did not answer or holds nonsense, and no peer is to blame. Bytes from outside never panic.
 //!
-//! The way of a block: [`transaction::recover`] each transaction (any number of threads), [`Executor::execute`] on a view of the
-//! parent's state, compare [`Outcome::state_root`] with the header, [`Overlay::apply`] the diff (or its reverse, to undo it).
+//! The way of a block: [`transaction::recover_each`] of its transactions (any number of threads), [`Executor::execute`] on a view of the
+//! parent's state, compare [`Outcome::state_root`] with the header, [`Overlay::apply`] the diff (or its reverse, to undo it). Many blocks in a row can be
+//! [run](Executor::run) on the [accounts](Ahead) that the one before leaves, while their state roots are still computed.
 #![forbid(unsafe_code)]
 
 pub mod account;
@@ -31,11 +32,11 @@ pub use account::Account;
 pub use alloy_primitives::{Address, U256};
 pub use diff::{AccountChange, StateDiff, decode_changes, encode_changes, reverse_changes};
 pub use error::{ExecError, GenesisError, Invalid, StateError};
-pub use execute::{BlockFacts, Executor, Outcome, Receipt, ValueLedger};
+pub use execute::{BlockFacts, Execution, Executor, Outcome, Receipt, ValueLedger};
 pub use genesis::{BASE_FEE, LedgerRules, fee_address, genesis_state};
 pub use lattice::LatticeHash;
 pub use select::{Room, Selection, Skip};
 pub use state_root::{Bucket, BucketFault, BucketProof, BucketSum, StateTree};
 pub use transaction::{ChainId, Recovered, raw_transactions, recover, recover_each, recover_senders};
-pub use view::{EmptyState, Overlay, StateView};
+pub use view::{Accounts, Ahead, EmptyState, Overlay, StateView};
 pub use wallet::{Transfer, Wallet};

@@ -68,7 +68,7 @@ pub(crate) fn select(
             Err(Refused::State(error)) => return Err(error),
         }
     }
-    Ok(Selection { taken, skipped, outcome: pending.finish()? })
+    Ok(Selection { taken, skipped, outcome: pending.finish()?.in_state(parent)? })
 }
 
 /// A transaction whose gas fits into no block at all is not kept waiting: execution names the reason.

@@ -19,7 +19,7 @@ use crate::genesis::{LedgerRules, fee_address, genesis_state};
 use crate::lattice::LatticeHash;
 use crate::state_root::{Bucket, StateTree};
 use crate::transaction::{ChainId, Recovered, recover};
-use crate::view::{EmptyState, Overlay, StateView};
+use crate::view::{Accounts, EmptyState, Overlay, StateView};
 use crate::wallet::{Transfer, Wallet};
 
 pub(crate) const CHAIN: ChainId = ChainId(212);
@@ -103,11 +103,13 @@ pub(crate) fn total<V: StateView>(state: &Overlay<V>) -> U256 {
 /// A state whose disk is gone.
 pub(crate) struct Broken;
 
-impl StateView for Broken {
+impl Accounts for Broken {
     fn account(&self, _: &Address) -> Result<Option<Account>, StateError> {
         Err(StateError::Storage("the disk is gone".into()))
     }
+}
 
+impl StateView for Broken {
     fn bucket(&self, _: Bucket) -> Result<Arc<LatticeHash>, StateError> {
         Err(StateError::Storage("the disk is gone".into()))
     }

@@ -10,19 +10,22 @@ use alloy_primitives::Address;
 use alys_chain::Hash;
 
 use crate::account::Account;
-use crate::diff::StateDiff;
+use crate::diff::{AccountChange, StateDiff};
 use crate::error::StateError;
 use crate::lattice::LatticeHash;
 use crate::state_root::{Bucket, StateTree};
 
-/// A state that can be read. Its answers belong together: the tree's leaves are the buckets, the buckets sum up the accounts.
-pub trait StateView {
+/// The accounts of a state: all that transactions ask for.
+pub trait Accounts {
     /// The account of an address; `None` if it has none.
     ///
     /// # Errors
     /// [`StateError`] when the store fails.
     fn account(&self, address: &Address) -> Result<Option<Account>, StateError>;
+}
 
+/// A state that can be read. Its answers belong together: the tree's leaves are the buckets, the buckets sum up the accounts.
+pub trait StateView: Accounts {
     /// The lattice hash of a bucket.
     ///
     /// # Errors
@@ -36,11 +39,13 @@ pub trait StateView {
     fn tree(&self) -> Result<StateTree, StateError>;
 }
 
-impl<V: StateView + ?Sized> StateView for &V {
+impl<V: Accounts + ?Sized> Accounts for &V {
     fn account(&self, address: &Address) -> Result<Option<Account>, StateError> {
         (**self).account(address)
     }
+}
 
+impl<V: StateView + ?Sized> StateView for &V {
     fn bucket(&self, bucket: Bucket) -> Result<Arc<LatticeHash>, StateError> {
         (**self).bucket(bucket)
     }
@@ -50,11 +55,13 @@ impl<V: StateView + ?Sized> StateView for &V {
     }
 }
 
-impl<V: StateView + ?Sized> StateView for Arc<V> {
+impl<V: Accounts + ?Sized> Accounts for Arc<V> {
     fn account(&self, address: &Address) -> Result<Option<Account>, StateError> {
         (**self).account(address)
     }
+}
 
+impl<V: StateView + ?Sized> StateView for Arc<V> {
     fn bucket(&self, bucket: Bucket) -> Result<Arc<LatticeHash>, StateError> {
         (**self).bucket(bucket)
     }
@@ -75,11 +82,13 @@ static EMPTY_TREE: LazyLock<StateTree> = LazyLock::new(|| {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EmptyState;
 
-impl StateView for EmptyState {
+impl Accounts for EmptyState {
     fn account(&self, _: &Address) -> Result<Option<Account>, StateError> {
         Ok(None)
     }
+}
 
+impl StateView for EmptyState {
     fn bucket(&self, _: Bucket) -> Result<Arc<LatticeHash>, StateError> {
         Ok(Arc::new(LatticeHash::EMPTY))
     }
@@ -148,17 +157,44 @@ impl<V: StateView> Overlay<V> {
     }
 }
 
-impl<V: StateView> StateView for Overlay<V> {
+impl<V: StateView> Accounts for Overlay<V> {
     fn account(&self, address: &Address) -> Result<Option<Account>, StateError> {
         self.accounts.get(address).map_or_else(|| self.base.account(address), |account| Ok(*account))
     }
+}
 
+impl<V: StateView> StateView for Overlay<V> {
     fn bucket(&self, bucket: Bucket) -> Result<Arc<LatticeHash>, StateError> {
         self.buckets.get(&bucket).map_or_else(|| self.base.bucket(bucket), |lattice| Ok(lattice.clone()))
     }
 
     fn tree(&self) -> Result<StateTree, StateError> {
         Ok(self.tree.clone())
+    }
+}
+
+/// Accounts as blocks leave them whose state roots are not known yet: what the next block is executed on while the roots are computed.
+#[derive(Clone, Debug)]
+pub struct Ahead<V> {
+    base: V,
+    accounts: BTreeMap<Address, Option<Account>>,
+}
+
+impl<V: StateView + Clone> Ahead<V> {
+    /// The accounts of `state`.
+    pub fn of(state: &Overlay<V>) -> Self {
+        Self { base: state.base.clone(), accounts: state.accounts.clone() }
+    }
+
+    /// Goes on to the accounts after a block.
+    pub fn advance(&mut self, changes: &[AccountChange]) {
+        self.accounts.extend(changes.iter().map(|change| (change.address, change.new)));
+    }
+}
+
+impl<V: Accounts> Accounts for Ahead<V> {
+    fn account(&self, address: &Address) -> Result<Option<Account>, StateError> {
+        self.accounts.get(address).map_or_else(|| self.base.account(address), |account| Ok(*account))
     }
 }
 

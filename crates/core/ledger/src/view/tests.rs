@@ -1,7 +1,6 @@
 use alloy_primitives::U256;
 
 use super::*;
-use crate::diff::AccountChange;
 use crate::testing::{Broken, funded, wallet};
 
 #[test]
@@ -31,4 +30,16 @@ fn the_empty_state_is_empty() {
 fn a_base_that_fails_gives_no_overlay() {
     assert!(matches!(Overlay::new(&Broken), Err(StateError::Storage(_))));
     assert!(StateTree::build(|b| Broken.bucket(b)).is_err());
+}
+
+#[test]
+fn accounts_run_ahead_of_the_state_root_and_no_further() {
+    let state = Overlay::new(funded(2, 5)).unwrap();
+    let (changed, kept) = (wallet(0).address(), wallet(1).address());
+    let mut ahead = Ahead::of(&state);
+    let old = ahead.account(&changed).unwrap();
+    ahead.advance(&[AccountChange { address: changed, old, new: None }]);
+    assert_eq!(ahead.account(&changed).unwrap(), None);
+    assert_eq!(ahead.account(&kept).unwrap(), state.account(&kept).unwrap());
+    assert_eq!(state.account(&changed).unwrap(), old, "what it began with is as it was");
 }

@@ -1,7 +1,7 @@
 //! Transactions: gossiped, submitted, settled.
 
 use alys_chain::Hash;
-use alys_ledger::{Account, Address, StateError, StateView, recover};
+use alys_ledger::{Account, Accounts, Address, StateError, recover};
 use alys_peers::Offence;
 use alys_transport::Verdict;
 use bytes::Bytes;
@@ -95,6 +95,6 @@ impl ChainActor {
     }
 }
 
-fn account(state: &impl StateView, address: &Address) -> Result<Account, StateError> {
+fn account(state: &impl Accounts, address: &Address) -> Result<Account, StateError> {
     Ok(state.account(address)?.unwrap_or_default())
 }

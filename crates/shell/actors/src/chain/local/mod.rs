@@ -10,6 +10,8 @@
 
 mod block;
 mod error;
+mod import;
+mod roots;
 mod session;
 mod view;
 
@@ -182,13 +184,7 @@ impl LocalChain {
     pub fn import(&mut self, blocks: &[VerifiedBlock]) -> Result<Effects, Box<ImportStopped>> {
         let stopped = |imported, effects, error| Box::new(ImportStopped { imported, effects, error });
         let mut session = Session::new(self).map_err(|e| stopped(0, Effects::default(), e))?;
-        let mut failure = None;
-        for (i, verified) in blocks.iter().enumerate() {
-            if let Err(error) = import_one(&mut session, verified) {
-                failure = Some((i, error));
-                break;
-            }
-        }
+        let failure = import::import_all(&mut session, blocks);
         let effects = session.commit(Durability::Durable).map_err(|e| stopped(0, Effects::default(), e))?;
         match failure {
             None => Ok(effects),
@@ -331,21 +327,6 @@ impl LocalChain {
         *self = Self::open(self.network.clone(), self.store.clone())?;
         Ok(())
     }
-}
-
-fn import_one(session: &mut Session<'_>, verified: &VerifiedBlock) -> Result<(), ChainError> {
-    let VerifiedBlock { block, certificate } = verified;
-    let chain = session.chain();
-    let final_height = chain.tree.anchor().tip.height;
-    if block.header.height <= final_height && chain.holds(block.id)? {
-        return Ok(());
-    }
-    if !chain.executed.contains_key(&block.id) {
-        session.execute(block)?;
-    }
-    let certified = CertifiedHeader { header: block.header, certificate: *certificate };
-    let changed = session.chain().tree.insert_certified(&certified)?;
-    session.absorb(changed)
 }
 
 fn put_genesis(network: &Network, store: &dyn Store) -> Result<(), ChainError> {

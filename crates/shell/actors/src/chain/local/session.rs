@@ -3,13 +3,16 @@
 use std::collections::BTreeSet;
 
 use alys_chain::consensus::{Changed, Evidence, NewlyCertified, Proof, Route, SigningRecord};
-use alys_chain::{Approval, BlockId, BlockRef, Certificate, Header, SetId, SetQuorum, Signature};
+use alys_chain::{
+    Approval, BlockId, BlockRef, Certificate, Hash, Header, Lineage, SetId, SetQuorum, Signature,
+};
 use alys_ledger::diff::{decode_changes, encode_changes, reverse_changes};
 use alys_ledger::{AccountChange, Overlay, StateDiff};
 use alys_storage::{Batch, BlockKey, Durability, Location};
 
-use super::block::PreparedBlock;
+use super::block::{PreparedBlock, VerifiedBlock};
 use super::error::ChainError;
+use super::roots::{advance, run_ahead};
 use super::view::{self, StoredState};
 use super::{Executed, LocalChain};
 
@@ -67,24 +70,51 @@ impl<'a> Session<'a> {
         let lineage = self.chain.children_lineage(parent).ok_or(ChainError::UnknownParent(parent))?;
         self.go_to(parent)?;
         let facts = self.chain.facts(&block.header);
-        let outcome = self.chain.executor.execute(&self.overlay, &facts, &block.transactions)?;
-        let (claimed, computed) = (block.header.state_root, outcome.state_root());
-        if claimed != computed {
-            return Err(ChainError::StateRoot { claimed, computed });
+        let run = self.chain.executor.run(&self.overlay, &facts, &block.transactions)?;
+        let changes = advance(&mut self.overlay, block.header.state_root, run.changes)?;
+        self.keep(block, lineage, changes);
+        Ok(())
+    }
+
+    /// Executes blocks as [`execute`](Self::execute) does, each the child of the one before and the first a child of the block that the session is
+    /// at. The state roots are computed in a thread of their own, as no transaction depends on them. How many were executed, and why no more.
+    pub fn execute_run(&mut self, blocks: &[VerifiedBlock]) -> (usize, Option<ChainError>) {
+        let Some(mut lineage) = self.chain.children_lineage(self.at) else {
+            return (0, Some(ChainError::UnknownParent(self.at)));
+        };
+        let (done, stopped) = run_ahead(self.chain, &mut self.overlay, blocks);
+        let count = done.len();
+        for (VerifiedBlock { block, .. }, changes) in blocks.iter().zip(done) {
+            self.keep(block, lineage, changes);
+            lineage = lineage.advance(&block.header);
         }
-        self.overlay.apply(&outcome.diff)?;
-        self.at = block.id;
+        (count, stopped)
+    }
+
+    /// How many of these blocks make a chain on the block that the session is at, and are new here.
+    pub fn run_length(&self, blocks: &[VerifiedBlock]) -> usize {
+        let mut parent = self.at;
+        let follows = |VerifiedBlock { block, .. }: &&VerifiedBlock| {
+            let follows = block.header.parent == parent && !self.chain.executed.contains_key(&block.id);
+            parent = block.id;
+            follows
+        };
+        blocks.iter().take_while(follows).count()
+    }
+
+    /// Keeps an executed block, which the session is at now.
+    fn keep(&mut self, block: &PreparedBlock, lineage: Lineage, changes: Vec<AccountChange>) {
         let executed = Executed {
             height: block.header.height,
-            parent,
-            changes: outcome.diff.accounts().to_vec(),
+            parent: block.header.parent,
+            changes,
             transactions: block.hashes(),
             children: lineage.advance(&block.header),
         };
         self.batch.put_block(block.at(), &block.header, lineage, &block.body);
         self.chain.executed.insert(block.id, executed);
         self.fresh.push(block.id);
-        Ok(())
+        self.at = block.id;
     }
 
     /// Takes over what the tree says.
@@ -143,6 +173,7 @@ impl<'a> Session<'a> {
 
     fn write(&mut self, head: BlockRef, durability: Durability) -> Result<(), ChainError> {
         self.go_to(head.id)?;
+        self.forget_refused();
         view::write(&self.overlay, &mut self.batch);
         if head.id != self.chain.head.id {
             self.batch.set_head(BlockKey::new(head.height, head.id));
@@ -161,13 +192,30 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// What was executed and the tree did not take is not stored.
+    fn forget_refused(&mut self) {
+        let finals: BTreeSet<_> = self.finals.iter().collect();
+        let kept = |id: &BlockId| self.chain.tree.header(*id).is_some() || finals.contains(id);
+        let (kept, refused): (Vec<_>, Vec<_>) = std::mem::take(&mut self.fresh).into_iter().partition(kept);
+        self.fresh = kept;
+        for id in refused {
+            if let Some(executed) = self.chain.executed.remove(&id) {
+                self.batch.remove_block(BlockKey::new(executed.height, id));
+            }
+        }
+    }
+
     /// After finality has moved: final blocks need no diff any more, and what the tree has forgotten beside them is removed.
     fn forget_settled(&mut self) {
         let finals: BTreeSet<_> = self.finals.iter().collect();
+        // Of these none was ever stored.
+        let fresh: BTreeSet<_> = self.fresh.iter().collect();
         for (id, executed) in &self.chain.executed {
             let at = BlockKey::new(executed.height, *id);
             if finals.contains(id) {
-                self.batch.remove_diff(at);
+                if !fresh.contains(id) {
+                    self.batch.remove_diff(at);
+                }
             } else if self.chain.tree.header(*id).is_none() {
                 self.batch.remove_block(at);
             }
@@ -257,7 +305,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    fn transactions(&self, id: BlockId) -> Vec<alys_chain::Hash> {
+    fn transactions(&self, id: BlockId) -> Vec<Hash> {
         self.chain.executed.get(&id).map(|executed| executed.transactions.clone()).unwrap_or_default()
     }
 

@@ -4,7 +4,7 @@ use alys_chain::consensus::{SigningRecord, TreeRefusal};
 use alys_chain::genesis::{Account as Holder, Genesis};
 use alys_chain::schedule::{Authority, Schedule};
 use alys_chain::{Approval, BlockId, Certificate, Hash, Height, SecretKey, Slot, UnixMillis};
-use alys_ledger::{Address, ChainId, Recovered, StateView, Transfer, U256, Wallet, recover};
+use alys_ledger::{Accounts, Address, ChainId, Recovered, StateView, Transfer, U256, Wallet, recover};
 use alys_storage::BlockKey;
 use alys_storage::memory::{Fault, MemoryDisk};
 use zeroize::Zeroizing;
@@ -272,6 +272,73 @@ fn an_import_keeps_what_came_before_the_bad_block() {
     assert_eq!(stopped.effects.head.unwrap().id, blocks[2].block.id);
     assert!(matches!(stopped.error, ChainError::StateRoot { .. }));
     assert_eq!(newcomer.head().height, Height(3));
+}
+
+/// Blocks with so many transactions that their state roots are computed beside their execution.
+fn full_blocks(world: &mut World) -> Vec<VerifiedBlock> {
+    let block = |slot: u64| {
+        let payments: Vec<_> = (slot * 40 - 40..slot * 40).map(|nonce| world.pay(nonce)).collect();
+        world.grow(slot, &payments)
+    };
+    (1..=5).map(block).collect()
+}
+
+#[test]
+fn blocks_whose_roots_follow_lead_to_the_state_that_single_ones_lead_to() {
+    let mut world = World::new();
+    let blocks = full_blocks(&mut world);
+    let disk = MemoryDisk::new();
+    let mut newcomer = open(&world.network, &disk);
+    newcomer.import(&blocks).unwrap();
+    assert_eq!(newcomer.head(), world.chain.head());
+    assert_eq!(newcomer.finalized(), world.chain.finalized());
+    assert_eq!(newcomer.state().account(&BOB).unwrap().unwrap().balance, U256::from(5 * 200));
+    assert_eq!(newcomer.state().tree().unwrap(), world.chain.state().tree().unwrap());
+    let after = open(&world.network, &disk);
+    assert_eq!(after.head(), world.chain.head(), "and so does what was stored");
+    assert_eq!(after.state().tree().unwrap(), world.chain.state().tree().unwrap());
+}
+
+#[test]
+fn a_root_that_follows_is_checked_before_what_comes_behind_it() {
+    let mut world = World::new();
+    let mut blocks = full_blocks(&mut world);
+    blocks[2].block.header.state_root = Hash([1; 32]);
+    blocks[4].block.transactions[0] = world.pay(0);
+    let mut newcomer = open(&world.network, &MemoryDisk::new());
+    let stopped = newcomer.import(&blocks).unwrap_err();
+    assert_eq!((stopped.imported, newcomer.head().height), (2, Height(2)));
+    assert!(matches!(stopped.error, ChainError::StateRoot { .. }), "{}", stopped.error);
+}
+
+#[test]
+fn an_invalid_transaction_ends_a_run_where_it_stands() {
+    let mut world = World::new();
+    let mut blocks = full_blocks(&mut world);
+    let good = blocks.clone();
+    blocks[3].block.transactions[7] = world.pay(0);
+    let mut newcomer = open(&world.network, &MemoryDisk::new());
+    let stopped = newcomer.import(&blocks).unwrap_err();
+    assert_eq!((stopped.imported, newcomer.head().height), (3, Height(3)));
+    assert!(matches!(stopped.error, ChainError::Transaction { index: 7, .. }), "{}", stopped.error);
+    newcomer.import(&good).unwrap();
+    assert_eq!(newcomer.state().tree().unwrap(), world.chain.state().tree().unwrap());
+}
+
+#[test]
+fn what_the_tree_refuses_of_an_import_is_not_stored() {
+    let mut world = World::new();
+    let mut blocks = full_blocks(&mut world);
+    blocks[3].certificate.slot = Slot(99);
+    let disk = MemoryDisk::new();
+    let mut newcomer = open(&world.network, &disk);
+    let stopped = newcomer.import(&blocks).unwrap_err();
+    assert!(matches!(stopped.error, ChainError::Refused(_)), "{}", stopped.error);
+    assert_eq!((stopped.imported, newcomer.head().height), (3, Height(3)));
+    assert!(!newcomer.holds(blocks[3].block.id).unwrap() && !newcomer.holds(blocks[4].block.id).unwrap());
+    let after = open(&world.network, &disk);
+    assert_eq!(after.head().height, Height(3));
+    assert_eq!(after.state().tree().unwrap(), newcomer.state().tree().unwrap());
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use alys_ledger::{Account, Address, Bucket, LatticeHash, Overlay, StateError, StateTree, StateView};
+use alys_ledger::{
+    Account, Accounts, Address, Bucket, LatticeHash, Overlay, StateError, StateTree, StateView,
+};
 use alys_storage::{Batch, StateKey, Store};
 
 /// The state of the head: accounts are read from the store, the 256 bucket sums (2 KiB each) and the tree over them are kept in memory.
@@ -42,12 +44,14 @@ impl StoredState {
     }
 }
 
-impl StateView for StoredState {
+impl Accounts for StoredState {
     fn account(&self, address: &Address) -> Result<Option<Account>, StateError> {
         let stored = self.store.state(account_key(address)).map_err(|error| failed(&error))?;
         stored.map(|bytes| Account::decode(&bytes)).transpose()
     }
+}
 
+impl StateView for StoredState {
     fn bucket(&self, bucket: Bucket) -> Result<Arc<LatticeHash>, StateError> {
         Ok(self.buckets[usize::from(bucket.0)].clone())
     }
