@@ -7,9 +7,10 @@ use core::num::NonZeroU32;
 use core::time::Duration;
 use std::sync::Arc;
 
-use alys_chain::{AuthorityIndex, BlockId, BlockRef, CertifiedHeader, Height, Moment, Slot};
-use alys_peers::Observation;
+use alys_chain::{AuthorityIndex, BlockId, BlockRef, CertifiedHeader, Height, HeightRange, Moment, Slot};
+use alys_peers::{Observation, Offence};
 use alys_wire::PeerId;
+use serde::Serialize;
 
 use crate::blame::Fault;
 use crate::gate::Federation;
@@ -82,6 +83,15 @@ pub struct ImportFailure {
     pub fault: Fault,
     /// What is durable now.
     pub tip: Tip,
+}
+
+/// How long the importer worked on a batch. Zero where it does not know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ImportTook {
+    /// Executing its blocks.
+    pub execute: Duration,
+    /// Making them durable.
+    pub commit: Duration,
 }
 
 /// What happened.
@@ -173,6 +183,8 @@ pub enum Event {
         batch: BatchId,
         /// What is durable now.
         tip: Tip,
+        /// Where the time went.
+        took: ImportTook,
     },
     /// The verdict on [`Action::Import`]: not all of it is durable.
     ImportFailed {
@@ -292,8 +304,30 @@ pub enum Action {
     Report(Report),
 }
 
+/// What tunes itself, within bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Knob {
+    /// How many milliseconds the transfer of one chunk should take.
+    ChunkMillis,
+    /// How many times the expected time a request may take.
+    Patience,
+    /// How many blocks the skeleton may run ahead of what is durable.
+    SkeletonAhead,
+}
+
+/// What a verdict rests on: bytes that the peer served for these.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Proof {
+    /// The heights that it was asked for.
+    pub heights: Option<HeightRange>,
+    /// The block that is not what it should be.
+    pub block: Option<BlockId>,
+}
+
 /// What people want to know about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Report {
     /// The mode changed.
     ModeChanged {
@@ -351,6 +385,53 @@ pub enum Report {
     SuspectOurselves {
         /// Whether it is so now.
         suspect: bool,
+    },
+    /// A peer did what no correct node does.
+    Blamed {
+        /// Who.
+        peer: PeerId,
+        /// For what.
+        offence: Offence,
+        /// On what proof.
+        proof: Proof,
+    },
+    /// A peer is asked no more while anybody better can serve: so many requests in a row came to nothing.
+    SetBack {
+        /// Who.
+        peer: PeerId,
+        /// How many.
+        strikes: u32,
+    },
+    /// A peer held the block that everything waited for.
+    HeadHeld {
+        /// Who.
+        peer: PeerId,
+        /// The height.
+        height: Height,
+        /// How long.
+        held_for: Duration,
+    },
+    /// The head of the line was asked for a second time, of another peer.
+    Hedged {
+        /// The lowest height.
+        height: Height,
+        /// Who has it in hand.
+        holder: PeerId,
+        /// Who was asked as well.
+        with: PeerId,
+        /// The price: bytes that may come twice.
+        bytes: u64,
+    },
+    /// Something tuned itself.
+    Adapted {
+        /// What.
+        knob: Knob,
+        /// Before.
+        from: u64,
+        /// Now.
+        to: u64,
+        /// Why.
+        reason: &'static str,
     },
     /// The height that the command asked for is durable; sync stopped.
     Finished {

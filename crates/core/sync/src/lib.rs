@@ -3,7 +3,7 @@
 //! - **Decides**: what is asked of whom and until when, what is verified and imported next, when this node is synced, and whether
 //!   it may produce.
 //! - **In**: [`Event`]s: commands, what peers and the chain did, ticks. Time is passed in.
-//! - **Out**: [`Action`]s for the shell; [`SyncStatus`] and [`GateReport`] on demand.
+//! - **Out**: [`Action`]s for the shell; [`SyncStatus`], [`GateReport`] and [`Explain`] on demand.
 //! - **On failure**: every failure is a peer's, the moment's or ours, by type ([`Fault`]). A range that was not served goes
 //!   back to what is missing, an import that failed is tried again, and nothing is ever rolled back.
 //!
@@ -11,34 +11,45 @@
 //! cursor, so there is none that can be wrong.
 #![forbid(unsafe_code)]
 
+mod account;
+pub mod advice;
 mod authorities;
 pub mod blame;
 mod bodies;
 mod budget;
 pub mod event;
+pub mod explain;
 pub mod gaps;
 pub mod gate;
 mod import;
 mod lease;
+pub mod limit;
 mod link;
 mod machine;
 pub mod mode;
 mod peers;
 mod rate;
+mod recorder;
 mod scheduler;
 mod skeleton;
 pub mod status;
 mod target;
 pub mod tip;
 
+pub use account::Spent;
+pub use advice::Recommendation;
 pub use alys_peers::{Observation, Offence};
 pub use blame::Fault;
 pub use event::{
-    Action, ArrivedBody, BatchId, Event, HeaderVerdict, ImportFailure, LeaseEnd, LeaseId, Report, Start,
+    Action, ArrivedBody, BatchId, Event, HeaderVerdict, ImportFailure, ImportTook, Knob, LeaseEnd, LeaseId,
+    Proof, Report, Start,
 };
+pub use explain::Explain;
 pub use gaps::HeightRanges;
 pub use gate::{Condition, ConditionName, Evidence, Federation, GateReport};
+pub use limit::Limit;
 pub use machine::{Config, SyncMachine};
 pub use mode::Mode;
+pub use recorder::Entry;
 pub use status::{SyncStatus, WaitingFor};
 pub use tip::Tip;

@@ -19,7 +19,7 @@ const FIRST_RTT: Duration = Duration::from_millis(300);
 const LEAST_BANDWIDTH: u64 = 10_000;
 /// How long one chunk should take to transfer: the middle of 0.25-0.5 s. Shorter wastes round trips; longer makes
 /// the loss of one request felt.
-const CHUNK_TIME: Duration = Duration::from_millis(350);
+pub const CHUNK_TIME: Duration = Duration::from_millis(350);
 /// The greatest chunk in bytes: what a server ends its answer at.
 pub const MAX_CHUNK_BYTES: u64 = limits::MAX_BODIES_ANSWER_BYTES as u64;
 /// No transfer is measured as shorter than this: below it, the answer came in one piece, and its timing is the buffer's.
@@ -34,7 +34,7 @@ pub const MIN_TIMEOUT: Duration = Duration::from_millis(750);
 /// See [`MIN_TIMEOUT`].
 pub const MAX_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many times the expected time we wait.
-const PATIENCE: u32 = 3;
+pub const PATIENCE: u32 = 3;
 /// Without a byte for so long, a request has failed (unless three round trips are longer).
 const SILENCE: Duration = Duration::from_secs(1);
 
@@ -60,6 +60,24 @@ impl Link {
     #[must_use]
     pub const fn is_measured(&self) -> bool {
         self.samples > 0
+    }
+
+    /// The estimated bytes a second.
+    #[must_use]
+    pub const fn bandwidth(&self) -> u64 {
+        self.bandwidth
+    }
+
+    /// The estimated time from the request to the first byte of an idle peer.
+    #[must_use]
+    pub const fn rtt(&self) -> Duration {
+        self.rtt
+    }
+
+    /// How many answers the estimate rests on.
+    #[must_use]
+    pub const fn samples(&self) -> u32 {
+        self.samples
     }
 
     /// Learns from an answer of `bytes` that took `transfer` from the first byte to the last one. A quarter of the

@@ -8,6 +8,7 @@
 mod bodies;
 mod chain;
 mod commands;
+mod explain;
 mod headers;
 mod leases;
 mod peers;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use alys_chain::{BlockId, CertifiedHeader, Height, HeightRange, Moment, Slot};
 use alys_wire::PeerId;
 
+use crate::account::Account;
 use crate::authorities::Authorities;
 use crate::blame::Blame;
 use crate::bodies::Bodies;
@@ -32,6 +34,7 @@ use crate::lease::Leases;
 use crate::mode::Mode;
 use crate::peers::Peers;
 use crate::rate::Rate;
+use crate::recorder::Recorder;
 use crate::scheduler::MAX_BODY_BYTES;
 use crate::skeleton::Skeleton;
 use crate::target::Targets;
@@ -108,6 +111,9 @@ pub struct SyncMachine {
     rate: Rate,
     lag_since: Option<Moment>,
     stepped_back: Option<SteppedBack>,
+    account: Account,
+    recorder: Recorder,
+    now: Moment,
     next_batch: u64,
     out: Vec<Action>,
 }
@@ -142,6 +148,9 @@ impl SyncMachine {
             rate: Rate::default(),
             lag_since: None,
             stepped_back: None,
+            account: Account::default(),
+            recorder: Recorder::default(),
+            now: Moment::START,
             next_batch: 0,
             out: Vec::new(),
         }
@@ -150,8 +159,10 @@ impl SyncMachine {
     /// Takes one event in; what is to be done comes out, in order.
     #[must_use]
     pub fn step(&mut self, now: Moment, event: Event) -> Vec<Action> {
+        self.now = now;
         self.dispatch(now, event);
         self.settle(now);
+        self.book(now);
         core::mem::take(&mut self.out)
     }
 
@@ -173,7 +184,7 @@ impl SyncMachine {
             Event::LeaseEnded { lease, end } => self.on_lease_ended(now, lease, end),
             Event::HeadersVerified { lease, verdict } => self.on_headers_verified(now, lease, verdict),
             Event::BodiesVerified { batch, faults } => self.on_bodies_verified(now, batch, faults),
-            Event::Imported { batch, tip } => self.on_imported(now, batch, tip),
+            Event::Imported { batch, tip, took } => self.on_imported(now, batch, (tip, took)),
             Event::ImportFailed { batch, failure } => self.on_import_failed(now, batch, failure),
             Event::TipChanged(tip) => self.on_tip_changed(now, tip),
             Event::FederationChanged(federation) => self.on_federation_changed(federation),
@@ -202,6 +213,7 @@ impl SyncMachine {
     }
 
     fn report(&mut self, report: Report) {
+        self.recorder.note(self.now, report.clone());
         self.out.push(Action::Report(report));
     }
 

@@ -7,6 +7,8 @@
 
 use core::fmt;
 
+use serde::Serialize;
+
 /// How far behind counts as catching up rather than bulk download: less than one import batch of 256 would not fill
 /// a pipeline anyway, and 64 slots are two minutes, the reach of a short disconnect.
 pub const CATCHING_UP_BLOCKS: u64 = 64;
@@ -15,7 +17,8 @@ pub const CATCHING_UP_BLOCKS: u64 = 64;
 pub const SYNCED_SLACK_BLOCKS: u64 = 2;
 
 /// What sync is doing. The codes are the same in metrics, alerts and documents.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum Mode {
     /// 0: not started, or stopped by command.

@@ -56,6 +56,12 @@ impl Peer {
         self.rests_until
     }
 
+    /// How many requests in a row came to nothing.
+    #[must_use]
+    pub const fn strikes(&self) -> u32 {
+        self.failures
+    }
+
     /// Whether it has proven a chain that reaches `height`.
     #[must_use]
     pub fn reaches(&self, height: Height) -> bool {

@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use alys_chain::Height;
 use alys_wire::PeerId;
+use serde::{Serialize, Serializer};
 
 use crate::mode::Mode;
 
@@ -70,6 +71,13 @@ impl fmt::Display for WaitingFor {
             Self::Import => f.write_str("the importer"),
             Self::Importer { reason } => write!(f, "the importer, which fails: {reason}"),
         }
+    }
+}
+
+/// As people read it: the end of a sentence.
+impl Serialize for WaitingFor {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
     }
 }
 

@@ -4,16 +4,17 @@ use alys_chain::{BlockRef, Height, HeightRange, Moment};
 
 use super::SyncMachine;
 use crate::blame::Fault;
-use crate::event::{BatchId, ImportFailure, Report};
+use crate::event::{BatchId, ImportFailure, ImportTook, Report};
 use crate::skeleton::Skeleton;
 use crate::tip::Tip;
 
 impl SyncMachine {
-    pub(super) fn on_imported(&mut self, now: Moment, batch: BatchId, tip: Tip) {
+    pub(super) fn on_imported(&mut self, now: Moment, batch: BatchId, (tip, took): (Tip, ImportTook)) {
         if let Some(blocks) = self.importer.end(batch) {
             if let Some(attempts) = self.importer.succeed() {
                 self.report(Report::ImportRecovered { attempts });
             }
+            self.account.imported(now, took.execute, took.commit);
             self.batch_became_durable(now, &blocks);
         }
         self.set_tip(now, tip);

@@ -7,7 +7,7 @@ use alys_peers::{Observation, Offence};
 
 use super::*;
 use crate::blame::Fault;
-use crate::event::{ArrivedBody, HeaderVerdict, ImportFailure, LeaseEnd};
+use crate::event::{ArrivedBody, HeaderVerdict, ImportFailure, ImportTook, LeaseEnd};
 use crate::status::WaitingFor;
 
 const GENESIS: BlockRef = BlockRef::genesis(BlockId([0; 32]));
@@ -175,7 +175,7 @@ fn from_nothing_to_synced() {
     assert_eq!(headers, blocks);
     assert_eq!(story.waiting_for(), WaitingFor::Import);
     let tip = tip(&last, BlockRef::of(&blocks[8]));
-    story.send(Event::Imported { batch, tip });
+    story.send(Event::Imported { batch, tip, took: ImportTook::default() });
     assert_eq!((story.mode(), story.waiting_for()), (Mode::Synced, WaitingFor::Nothing));
     assert_eq!(story.machine.status(story.now).budget_used, 0);
     assert!(story.out.iter().any(|a| matches!(a, Action::Release { ids } if ids.len() == 10)));
@@ -255,7 +255,7 @@ fn it_stops_by_itself_at_the_height_that_was_asked_for() {
     story.serve_bodies();
     let (batch, headers) = story.import().unwrap();
     assert_eq!(headers.len(), 4);
-    story.send(Event::Imported { batch, tip: tip(&blocks[3], GENESIS) });
+    story.send(Event::Imported { batch, tip: tip(&blocks[3], GENESIS), took: ImportTook::default() });
     assert!(story.out.contains(&Action::Report(Report::Finished { at: Height(4) })));
     assert_eq!(story.mode(), Mode::Idle);
 }
@@ -314,7 +314,11 @@ fn on_a_dead_branch_it_steps_back_to_the_final_block_and_skips_what_is_held() {
     story.serve_bodies();
     let (batch, headers) = story.import().unwrap();
     assert_eq!(headers[0].header.height, Height(9));
-    story.send(Event::Imported { batch, tip: tip(theirs.last().unwrap(), BlockRef::of(&theirs[14])) });
+    story.send(Event::Imported {
+        batch,
+        tip: tip(theirs.last().unwrap(), BlockRef::of(&theirs[14])),
+        took: ImportTook::default(),
+    });
     assert_eq!(story.mode(), Mode::Synced);
 }
 
@@ -332,7 +336,11 @@ fn a_shorter_branch_of_a_higher_slot_is_better() {
     story.serve_bodies();
     let (batch, headers) = story.import().unwrap();
     assert_eq!(headers.iter().map(|h| h.header.height.0).collect::<Vec<_>>(), [7, 8]);
-    story.send(Event::Imported { batch, tip: tip(&theirs[7], BlockRef::of(&theirs[6])) });
+    story.send(Event::Imported {
+        batch,
+        tip: tip(&theirs[7], BlockRef::of(&theirs[6])),
+        took: ImportTook::default(),
+    });
     assert_eq!(story.mode(), Mode::Synced);
 }
 
@@ -465,7 +473,7 @@ fn a_full_disk_blames_nobody_and_the_rest_is_tried_again() {
     let gate = story.machine.may_produce(story.now, story.slot, None);
     assert!(gate.missing().any(|c| c.name == crate::gate::ConditionName::Import));
     assert!(gate.missing().any(|c| c.value == "failed"));
-    story.send(Event::Imported { batch, tip: tip(&blocks[9], GENESIS) });
+    story.send(Event::Imported { batch, tip: tip(&blocks[9], GENESIS), took: ImportTook::default() });
     assert!(story.out.contains(&Action::Report(Report::ImportRecovered { attempts: 6 })));
     assert_ne!(story.mode(), Mode::Failed);
 }

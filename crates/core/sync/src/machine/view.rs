@@ -122,7 +122,7 @@ impl SyncMachine {
     }
 
     /// Where the next block to import is.
-    fn waiting_for_block(&self) -> WaitingFor {
+    pub(super) fn waiting_for_block(&self) -> WaitingFor {
         let next = self.skeleton.base().height.saturating_add(1);
         if self.importer.is_busy() {
             return WaitingFor::Import;

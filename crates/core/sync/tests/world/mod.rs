@@ -12,8 +12,8 @@ use std::time::Duration;
 use alys_chain::{AuthorityIndex, BlockId, BlockRef, CertifiedHeader, Height, Moment, Slot};
 use alys_sync::gate::Federation;
 use alys_sync::{
-    Action, BatchId, Config, Event, Fault, HeaderVerdict, ImportFailure, LeaseId, Mode, Observation, Offence,
-    Report, Start, SyncMachine, Tip,
+    Action, BatchId, Config, Event, Fault, HeaderVerdict, ImportFailure, ImportTook, LeaseId, Mode,
+    Observation, Offence, Report, Start, SyncMachine, Tip,
 };
 use alys_wire::PeerId;
 
@@ -338,7 +338,7 @@ impl World {
             let fault = if self.dice.one_in(2) { Fault::Ours(text) } else { Fault::Moment(text) };
             Event::ImportFailed { batch, failure: ImportFailure { imported: good, fault, tip } }
         } else {
-            Event::Imported { batch, tip }
+            Event::Imported { batch, tip, took: ImportTook::default() }
         };
         self.later_event(10, event);
     }

@@ -1,0 +1,132 @@
+//! Why the rate is what it is, in one value.
+//!
+//! - **Decides**: nothing; what is recommended follows from the facts by the rules in [`advise`](crate::advice).
+//! - **In**: the machine, at any time. **Out**: [`Explain`], which serialises: field names are part of the interface of the node.
+
+use core::time::Duration;
+
+use alys_chain::{AuthorityIndex, Height};
+use alys_wire::PeerId;
+use serde::Serialize;
+
+use crate::account::Spent;
+use crate::advice::Recommendation;
+use crate::limit::Limit;
+use crate::mode::Mode;
+use crate::recorder::Entry;
+use crate::status::WaitingFor;
+
+/// Everything that explains the present rate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Explain {
+    /// What sync does.
+    pub mode: Mode,
+    /// The durable height.
+    pub height: Height,
+    /// The best proven target.
+    pub target: Option<Height>,
+    /// Blocks that became durable a second, over the last seconds.
+    pub blocks_per_second: u64,
+    /// What it waits for at this moment.
+    pub waiting_for: WaitingFor,
+    /// The stage that limits the rate, over the last ten seconds.
+    pub limit: Limit,
+    /// Where the time of these seconds went.
+    pub spent: Spent,
+    /// Who was waited for the longest in these seconds.
+    pub slowest: Option<Waited>,
+    /// Who holds the head of the line now.
+    pub head: Option<Head>,
+    /// The connected peers.
+    pub peers: Vec<PeerLine>,
+    /// Bytes in memory.
+    pub budget: BudgetUse,
+    /// Second requests for the head of the line.
+    pub hedges: Hedges,
+    /// What tunes itself, as it is now.
+    pub tuning: Tuning,
+    /// What should be changed, but does not change by itself.
+    pub recommendations: Vec<Recommendation>,
+    /// The last reports, the oldest first.
+    pub recorder: Vec<Entry>,
+}
+
+/// A peer, and how long it was waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Waited {
+    /// Who.
+    pub peer: PeerId,
+    /// How long.
+    pub waited: Duration,
+}
+
+/// The lowest block that is not here, while it is in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Head {
+    /// Its height.
+    pub height: Height,
+    /// Who was asked for it first.
+    pub peer: PeerId,
+    /// How long ago.
+    pub held_for: Duration,
+    /// Who was asked for it as well.
+    pub hedged_with: Option<PeerId>,
+}
+
+/// A connected peer, as sync sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct PeerLine {
+    /// Who.
+    pub peer: PeerId,
+    /// Which authority it has proven to be.
+    pub authority: Option<AuthorityIndex>,
+    /// The best height that it has proven.
+    pub proven: Option<Height>,
+    /// Estimated bytes a second.
+    pub bandwidth: u64,
+    /// Estimated round trip.
+    pub rtt: Duration,
+    /// Answers that the estimate rests on.
+    pub samples: u32,
+    /// Requests in flight.
+    pub leases: usize,
+    /// Bytes of bodies that it owes us.
+    pub owed: u64,
+    /// Requests in a row that came to nothing. From three on it is asked only for what nobody better can serve.
+    pub strikes: u32,
+    /// How long it rests from now on; zero if it may be asked.
+    pub rests_for: Duration,
+}
+
+/// How much of the budget is in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct BudgetUse {
+    /// Bytes in use.
+    pub used: u64,
+    /// Bytes that may be.
+    pub total: u64,
+}
+
+/// What was asked for twice, and what that cost. Since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Hedges {
+    /// How often.
+    pub asked: u64,
+    /// How often the second answer was there first.
+    pub won: u64,
+    /// Bytes that came twice.
+    pub duplicate_bytes: u64,
+    /// All bytes of bodies that came.
+    pub bytes: u64,
+}
+
+/// What tunes itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Tuning {
+    /// How long one chunk should take to transfer.
+    pub chunk_time: Duration,
+    /// How many times the expected time a request may take.
+    pub patience: u32,
+    /// How far the skeleton may run ahead of what is durable, in blocks.
+    pub skeleton_ahead: u64,
+}

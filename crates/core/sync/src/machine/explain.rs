@@ -1,0 +1,114 @@
+//! Why the rate is what it is: what is booked after each step, and what is told of it on demand.
+
+use alys_chain::Moment;
+use alys_wire::PeerId;
+
+use super::SyncMachine;
+use crate::account::Stage;
+use crate::advice;
+use crate::explain::{BudgetUse, Explain, Head, Hedges, PeerLine, Tuning, Waited};
+use crate::lease::Work;
+use crate::limit::{self, Facts, Limit};
+use crate::peers::Peer;
+use crate::status::WaitingFor;
+
+impl SyncMachine {
+    /// Books the time since the last step to the stage that it left behind.
+    pub(super) fn book(&mut self, now: Moment) {
+        let stage = self.stage(now);
+        self.account.turn(now, stage);
+    }
+
+    /// What the importer does or waits for.
+    fn stage(&self, now: Moment) -> Stage {
+        if !self.is_active() || self.importer.failing().is_some() {
+            return Stage::Idle;
+        }
+        if self.importer.is_busy() {
+            return Stage::Import;
+        }
+        if !self.wants_blocks(now) {
+            return Stage::Idle;
+        }
+        match self.waiting_for_block() {
+            WaitingFor::Headers { peer, .. } | WaitingFor::Body { peer, .. } => Stage::Network(peer),
+            WaitingFor::Peers => Stage::Network(None),
+            WaitingFor::Import => Stage::Import,
+            _ => Stage::Verify,
+        }
+    }
+
+    /// Why the rate is what it is.
+    #[must_use]
+    pub fn explain(&self, now: Moment) -> Explain {
+        let status = self.status(now);
+        let limit = self.limit();
+        let facts = advice::Facts {
+            limit,
+            budget_short: self.budget.free() < self.bodies.expected_cost(),
+            suspects_ourselves: self.blame.suspects_ourselves(),
+        };
+        let slowest = self.account.slowest();
+        Explain {
+            mode: status.mode,
+            height: status.height,
+            target: status.target,
+            blocks_per_second: status.blocks_per_second,
+            waiting_for: status.waiting_for,
+            limit,
+            spent: self.account.spent(),
+            slowest: slowest.map(|(peer, waited)| Waited { peer, waited }),
+            head: self.head_in_flight(now),
+            peers: self.peers.iter().map(|(&id, peer)| self.peer_line(now, id, peer)).collect(),
+            budget: BudgetUse { used: status.budget_used, total: status.budget_total },
+            hedges: self.hedges(),
+            tuning: self.tuning(),
+            recommendations: advice::advise(&facts),
+            recorder: self.recorder.entries().cloned().collect(),
+        }
+    }
+
+    /// What limits the rate, over the last seconds.
+    #[must_use]
+    pub fn limit(&self) -> Limit {
+        let next = self.skeleton.base().height.saturating_add(1);
+        let able = self.peers.values().filter(|peer| peer.has_body(next)).count();
+        limit::decide(&Facts { spent: self.account.spent(), slowest: self.account.slowest(), able })
+    }
+
+    fn head_in_flight(&self, now: Moment) -> Option<Head> {
+        let height = self.head_of_line()?;
+        let mut owing =
+            self.leases.iter().map(|(_, lease)| lease).filter(
+                |lease| matches!(&lease.work, Work::Bodies(bodies) if bodies.heights.contains(height)),
+            );
+        let first = owing.next()?;
+        let hedged_with = owing.next().map(|lease| lease.peer);
+        Some(Head { height, peer: first.peer, held_for: now.since(first.asked), hedged_with })
+    }
+
+    fn peer_line(&self, now: Moment, id: PeerId, peer: &Peer) -> PeerLine {
+        PeerLine {
+            peer: id,
+            authority: peer.authority,
+            proven: peer.head.map(|head| head.height),
+            bandwidth: peer.link.bandwidth(),
+            rtt: peer.link.rtt(),
+            samples: peer.link.samples(),
+            leases: self.leases.of_peer(id).count(),
+            owed: self.leases.owed_by(id),
+            strikes: peer.strikes(),
+            rests_for: peer.rests_until().since(now),
+        }
+    }
+
+    fn hedges(&self) -> Hedges {
+        Hedges::default()
+    }
+
+    fn tuning(&self) -> Tuning {
+        use crate::link::{CHUNK_TIME, PATIENCE};
+        use crate::scheduler::SKELETON_AHEAD;
+        Tuning { chunk_time: CHUNK_TIME, patience: PATIENCE, skeleton_ahead: SKELETON_AHEAD }
+    }
+}
