@@ -56,6 +56,15 @@ impl Session {
         }
     }
 
+    #[cfg(test)]
+    pub fn cipher(&self) -> Option<rustls::CipherSuite> {
+        let chosen = match self {
+            Self::Client(client) => client.negotiated_cipher_suite(),
+            Self::Server(server) => server.negotiated_cipher_suite(),
+        };
+        chosen.map(|suite| suite.suite())
+    }
+
     /// What the peer showed.
     pub fn certificates(&self) -> &[CertificateDer<'static>] {
         let shown = match self {

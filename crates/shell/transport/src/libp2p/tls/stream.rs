@@ -99,6 +99,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> TlsStream<C> {
         self.session.certificates()
     }
 
+    #[cfg(test)]
+    pub(super) fn cipher(&self) -> Option<rustls::CipherSuite> {
+        self.session.cipher()
+    }
+
     pub(super) async fn handshake(&mut self) -> io::Result<()> {
         core::future::poll_fn(|cx| self.poll_handshake(cx)).await
     }

@@ -9,6 +9,8 @@ use super::*;
 
 type Socket = Compat<DuplexStream>;
 
+const AES: Option<rustls::CipherSuite> = Some(rustls::CipherSuite::TLS13_AES_128_GCM_SHA256);
+
 fn line(bytes: usize) -> (Socket, Socket) {
     let (a, b) = tokio::io::duplex(bytes);
     (a.compat(), b.compat())
@@ -31,6 +33,7 @@ async fn pair() -> (TlsStream<Socket>, TlsStream<Socket>) {
         futures::join!(a.upgrade_outbound(near, "/tls/1.0.0"), b.upgrade_inbound(far, "/tls/1.0.0"));
     let ((shown_b, near), (shown_a, far)) = (near.unwrap(), far.unwrap());
     assert_eq!((shown_a, shown_b), (a_id, b_id));
+    assert_eq!([near.cipher(), far.cipher()], [AES; 2]);
     (near, far)
 }
 
@@ -77,6 +80,7 @@ async fn libp2ps_own_tls_is_understood_and_understands() {
     );
     let ((shown_b, near), (shown_a, far)) = (near.unwrap(), far.unwrap());
     assert_eq!((shown_a, shown_b), (a_id, b_id));
+    assert_eq!(near.cipher(), AES);
     exchange(near, far).await;
 
     let (near, far) = line(64 << 10);
@@ -84,6 +88,7 @@ async fn libp2ps_own_tls_is_understood_and_understands() {
         futures::join!(b.upgrade_outbound(near, "/tls/1.0.0"), a.upgrade_inbound(far, "/tls/1.0.0"));
     let ((shown_a, near), (shown_b, far)) = (near.unwrap(), far.unwrap());
     assert_eq!((shown_a, shown_b), (a_id, b_id));
+    assert_eq!(far.cipher(), AES, "though the caller prefers another one");
     exchange(far, near).await;
 }
 
