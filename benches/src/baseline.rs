@@ -47,7 +47,7 @@ async fn fetch(command: &Baseline) -> Result<()> {
     }
     let head = chain.head();
     let (blocks, head) = (head.height.get(), head.id.to_string());
-    Report { blocks, head, peak_rss: peak_rss() }.print()
+    Report { blocks, head, peak_rss: peak_rss(), inside: None }.print()
 }
 
 async fn fetch_one(

@@ -4,34 +4,40 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use alys_actor::Clock;
-use alys_chain::{Certificate, CertifiedHeader, Header, Height};
+use alys_chain::{CertifiedHeader, Header};
 use alys_node::generate::{self, Load, Plan};
 use alys_node::home::Home;
-use alys_storage::{Batch, ChainStore, Durability, Store};
+use alys_node::progress::Progress;
+use alys_storage::Store;
 use anyhow::{Context, Result};
-use clap::{Args, ValueEnum};
+use clap::ValueEnum;
 
-use crate::cores;
 use crate::federation::Federation;
 
 /// Changes when the same parameters give another history.
-const VERSION: u32 = 1;
-/// Certificates that are signed together and written together.
-const GROUP: usize = 1_024;
-/// Calldata of a block of the kind `calldata`, in bytes: that of the blocks that other systems are measured with.
-const CALLDATA_BYTES: usize = 100_000;
-/// Transfers in a block of the kind `transfers`: about as many as one core checks and executes in a millisecond.
-const TRANSFERS: usize = 20;
+const VERSION: u32 = 2;
+/// How many authorities approve: as many as a federation may have.
+const AUTHORITIES: u8 = 15;
+/// How many different sets of signers the certificates have: somebody is always missing, as in life, which is what makes batches dearer.
+const SIGNER_SETS: usize = 16;
+/// Transfers in a full block: what its gas limit of 30 million holds at 21,000 each.
+const TRANSFERS: usize = 1_428;
+/// Transactions of a block of a megabyte, each below the limit of 128 KiB.
+const MEGABYTE_PARTS: usize = 8;
 
 /// What is in the blocks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Kind {
     /// Nothing.
     Empty,
-    /// One transaction with 100 kB of calldata.
+    /// One transaction with 100 kB of calldata: the blocks that other systems are measured with.
     Calldata,
-    /// Twenty transfers.
+    /// One transaction with 10 kB of calldata.
+    Calldata10k,
+    /// Transfers up to the gas limit.
     Transfers,
+    /// A megabyte of calldata.
+    Megabyte,
 }
 
 impl Kind {
@@ -40,57 +46,69 @@ impl Kind {
         match self {
             Self::Empty => "empty",
             Self::Calldata => "calldata",
+            Self::Calldata10k => "calldata10k",
             Self::Transfers => "transfers",
+            Self::Megabyte => "megabyte",
         }
     }
 
     const fn load(self) -> Load {
         match self {
             Self::Empty => Load { transactions: 0, calldata: 0 },
-            Self::Calldata => Load { transactions: 1, calldata: CALLDATA_BYTES },
+            Self::Calldata => Load { transactions: 1, calldata: 100_000 },
+            Self::Calldata10k => Load { transactions: 1, calldata: 10_000 },
             Self::Transfers => Load { transactions: TRANSFERS, calldata: 0 },
+            Self::Megabyte => Load { transactions: MEGABYTE_PARTS, calldata: 125_000 },
         }
     }
 
-    /// Blocks if nobody says how many: enough for some seconds, few enough for the disk.
-    const fn blocks(self) -> u64 {
+    /// How many blocks there are if nobody says how many.
+    pub const fn blocks(self, scale: Scale) -> u64 {
+        // In full: as many as the figures are promised for, or some seconds of work. Quick: a second or two.
+        let (full, quick, check) = match self {
+            Self::Empty => (100_000, 20_000, 6_000),
+            Self::Calldata => (10_000, 2_000, 400),
+            Self::Calldata10k => (200_000, 20_000, 3_000),
+            Self::Transfers => (500, 100, 12),
+            Self::Megabyte => (1_000, 200, 50),
+        };
+        match scale {
+            Scale::Full => full,
+            Scale::Quick => quick,
+            Scale::Check => check,
+        }
+    }
+
+    /// Blocks of which each stage is measured alone: they are held in memory, some of them twice.
+    pub const fn sample(self) -> u64 {
         match self {
             Self::Empty => 20_000,
             Self::Calldata => 2_000,
-            Self::Transfers => 5_000,
+            Self::Calldata10k => 10_000,
+            Self::Transfers => 100,
+            Self::Megabyte => 200,
+        }
+    }
+
+    /// Blocks that the plain client fetches: it is slow, and its rate is the same from the first block to the last.
+    pub const fn plain(self) -> u64 {
+        match self {
+            Self::Empty => 2_000,
+            Self::Calldata | Self::Calldata10k => 500,
+            Self::Transfers | Self::Megabyte => 50,
         }
     }
 }
 
-/// Which history.
-#[derive(Clone, Debug, Args)]
-pub struct Choice {
-    /// What is in the blocks.
-    #[arg(long = "blocks-kind", value_enum, default_value_t = Kind::Empty)]
-    pub kind: Kind,
-    /// How many blocks; 20,000 empty ones, 2,000 with calldata, 5,000 with transfers if it is left out.
-    #[arg(long)]
-    blocks: Option<u64>,
-    /// How many authorities approve.
-    #[arg(long, default_value_t = 15)]
-    pub authorities: u8,
-    /// How many different sets of signers their certificates have.
-    #[arg(long, default_value_t = 16)]
-    pub signer_sets: usize,
-}
-
-impl Choice {
-    /// How many blocks.
-    pub fn blocks(&self) -> u64 {
-        self.blocks.unwrap_or(self.kind.blocks())
-    }
-
-    fn directory(&self) -> PathBuf {
-        let Self { kind, authorities, signer_sets, .. } = self;
-        let (kind, blocks) = (kind.name(), self.blocks());
-        let name = format!("v{VERSION}-{kind}-{blocks}-by-{authorities}-in-{signer_sets}");
-        target().join("bench-history").join(name)
-    }
+/// How long a run may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// Some minutes.
+    Full,
+    /// Some seconds a row.
+    Quick,
+    /// What every change can afford.
+    Check,
 }
 
 /// The build directory.
@@ -107,80 +125,64 @@ pub struct History {
     pub head: String,
     /// A block of it in bytes, on the average: body, header and certificate.
     pub block_bytes: f64,
+    /// Its body alone, in bytes.
+    pub body_bytes: f64,
 }
 
-/// The chosen history for so many sources: generated if it is not there.
-pub fn prepare(choice: &Choice, sources: usize) -> Result<History> {
-    let place = choice.directory();
+/// So many blocks of a kind, for so many sources: generated if they are not there.
+pub fn prepare(kind: Kind, blocks: u64, sources: usize) -> Result<History> {
+    let name = format!("v{VERSION}-{}-{blocks}-by-{AUTHORITIES}-in-{SIGNER_SETS}", kind.name());
+    let place = target().join("bench-history").join(name);
     let first = place.join("source-0");
     if !first.exists() {
         let unfinished = place.join("unfinished");
         fs::remove_dir_all(&unfinished).ok();
-        eprintln!("generating a history of {} blocks, once", choice.blocks());
-        generate(choice, &unfinished)?;
+        generate(kind, blocks, &unfinished)?;
         fs::rename(&unfinished, &first).context("the history cannot be put in its place")?;
     }
     let directories: Vec<PathBuf> =
         (0..sources).map(|number| place.join(format!("source-{number}"))).collect();
     for directory in directories.iter().filter(|directory| !directory.exists()) {
-        copy(&first, directory)?;
+        let unfinished = place.join("unfinished");
+        fs::remove_dir_all(&unfinished).ok();
+        copy(&first, &unfinished)?;
+        fs::rename(&unfinished, directory).context("the copy cannot be put in its place")?;
     }
-    let (head, block_bytes) = describe(&first)?;
-    Ok(History { directories, head, block_bytes })
+    let (head, body_bytes) = describe(&first)?;
+    let block_bytes = body_bytes + f64::from(u32::try_from(CertifiedHeader::SIZE)?);
+    Ok(History { directories, head, block_bytes, body_bytes })
 }
 
-/// The last block, and what a block weighs: all of them weigh about as much as the last one.
+/// The last block, and what a body weighs: all of them weigh about as much as the last one.
 fn describe(directory: &Path) -> Result<(String, f64)> {
     let store = Home::open(directory, None)?.store()?;
     let head = store.head()?.id;
     let body = store.body(head)?.unwrap_or_default();
-    let bytes = u32::try_from(body.0.len() + CertifiedHeader::SIZE)?;
-    Ok((head.to_string(), bytes.into()))
+    Ok((head.to_string(), u32::try_from(body.0.len())?.into()))
 }
 
-fn generate(choice: &Choice, root: &Path) -> Result<()> {
-    let federation = Federation::new(choice.authorities, choice.signer_sets)?;
-    let blocks = choice.blocks();
+fn generate(kind: Kind, blocks: u64, root: &Path) -> Result<()> {
+    let federation = Federation::new(AUTHORITIES, SIGNER_SETS)?;
     let genesis = generate::genesis_of(federation.genesis.clone(), blocks, Clock::system().unix());
     let home = Home::init(root, &genesis)?;
-    let plan = Plan { blocks, load: choice.kind.load() };
-    generate::history(std::slice::from_ref(&home), &federation.keys, plan, |_| ())?;
-    vary_signers(&federation, &home, blocks)
-}
-
-/// The generator lets everybody sign everything. Here somebody is always missing, as in life, which is what makes batches dearer.
-fn vary_signers(federation: &Federation, home: &Home, blocks: u64) -> Result<()> {
-    let store = home.store()?;
-    let heights: Vec<Height> = (1..=blocks).map(Height).collect();
-    for group in heights.chunks(GROUP) {
-        let headers = group.iter().map(|height| header(&store, *height)).collect::<Result<Vec<_>>>()?;
-        let rules = &home.network().rules;
-        let certificates: Vec<Certificate> =
-            cores::map(&headers, |header| federation.certify(rules, header, header.id()));
-        let mut batch = Batch::new();
-        for certificate in &certificates {
-            batch.certify(certificate);
-        }
-        store.commit(batch, Durability::Durable)?;
-    }
+    let rules = home.network().rules.clone();
+    let certify = |header: &Header, block, _| federation.certify(&rules, header, block);
+    let plan = Plan { blocks, load: kind.load() };
+    let mut progress = Progress::new("generated", Some(blocks));
+    generate::history_certified_by(&[home], &certify, plan, |more| progress.advance(more))?;
     Ok(())
 }
 
-fn header(store: &ChainStore, height: Height) -> Result<Header> {
-    let id = store.canonical(height)?.context("a height of the history has no block")?;
-    let stored = store.header(id)?.context("a block of the history has no header")?;
-    Ok(stored.header)
-}
-
-/// A data directory that nobody has open, file by file.
+/// A data directory that nobody has open. What the database never changes once it is written is not copied, only linked.
 fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
+    let is_final = from.file_name().is_some_and(|name| name == "tables" || name == "blobs");
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());
         if entry.file_type()?.is_dir() {
             copy(&entry.path(), &target)?;
-        } else {
+        } else if !is_final || fs::hard_link(entry.path(), &target).is_err() {
             fs::copy(entry.path(), &target)?;
         }
     }

@@ -6,17 +6,25 @@
 //! Whatever is measured as a node of its own is a process of its own: the binary starts itself again with one of the hidden commands.
 
 mod approvals;
+mod attacks;
 mod baseline;
+mod check;
 mod client;
 mod cores;
 mod federation;
 mod history;
+mod judge;
 mod newcomer;
+mod peculiar;
 mod process;
-mod recording;
+mod proxy;
+mod room;
+mod rows;
 mod serve;
 mod stages;
 mod sync;
+mod table;
+mod trouble;
 
 use clap::{Parser, Subcommand};
 
@@ -33,6 +41,10 @@ enum Command {
     Sync(sync::Sync),
     /// What checking approvals costs: one by one, in batches, on several cores.
     Approvals(approvals::Approvals),
+    /// Nine of ten sources lie: how much longer does a sync take?
+    Attacks(attacks::Attacks),
+    /// The rows of the sync in a short form, against what is committed for them.
+    Check(check::Check),
     /// A source, in a process of its own.
     #[command(hide = true)]
     Serve(serve::Serve),
@@ -41,13 +53,15 @@ enum Command {
     Baseline(baseline::Baseline),
     /// The fresh node, in a process of its own.
     #[command(hide = true)]
-    Newcomer(baseline::Baseline),
+    Newcomer(newcomer::Newcomer),
 }
 
 fn main() -> anyhow::Result<()> {
     match Args::parse().command {
         Command::Sync(command) => sync::run(&command),
         Command::Approvals(command) => approvals::run(&command),
+        Command::Attacks(command) => attacks::run(&command),
+        Command::Check(command) => check::run(&command),
         Command::Serve(command) => serve::run(&command),
         Command::Baseline(command) => baseline::run(&command),
         Command::Newcomer(command) => newcomer::run(&command),

@@ -5,6 +5,7 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 use alys_actor::{Clock, Pool, Randomness};
 use alys_actors::peer::Book;
@@ -15,37 +16,101 @@ use alys_storage::{Checkpoints, Store};
 use alys_transport::{Config, Identity, Transport};
 use alys_wire::Address;
 use anyhow::Result;
+use clap::Args;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
 
 use crate::baseline::Baseline;
-use crate::process::Report;
+use crate::peculiar::Peculiar;
+use crate::process::{Inside, Report};
 
-/// Syncs the blocks and prints a [`Report`].
-pub fn run(command: &Baseline) -> Result<()> {
+/// How often the budget is looked at.
+const SAMPLE: Duration = Duration::from_millis(10);
+/// The book shows its peers as of the last second.
+const BOOK_AGE: Duration = Duration::from_millis(1_100);
+
+/// The arguments.
+#[derive(Debug, Args)]
+pub struct Newcomer {
+    #[command(flatten)]
+    fetch: Baseline,
+    /// Blocks a second that its importer takes at most.
+    #[arg(long)]
+    cap: Option<u64>,
+}
+
+/// Syncs the blocks and prints two [`Report`]s: one at once, and one with what the peer book says a second later.
+pub fn run(command: &Newcomer) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(sync(command))
 }
 
-async fn sync(command: &Baseline) -> Result<()> {
-    let home = Home::open(&command.data_dir, None)?;
-    let node = node(&home, &command.sources)?;
+async fn sync(command: &Newcomer) -> Result<()> {
+    let home = Home::open(&command.fetch.data_dir, None)?;
+    let node = node(&home, command)?;
     let mut view = node.chain.watch();
-    let head = view.wait_for(|view| view.head.height.get() >= command.blocks).await?.head;
-    Report { blocks: head.height.get(), head: head.id.to_string(), peak_rss: peak_rss() }.print()?;
+    let mut inside = Inside::default();
+    let head = tokio::select! {
+        view = view.wait_for(|view| view.head.height.get() >= command.fetch.blocks) => view?.head,
+        () = watch_budget(&node, &mut inside) => unreachable!("it watches for ever"),
+    };
+    let report = |inside| Report {
+        blocks: head.height.get(),
+        head: head.id.to_string(),
+        peak_rss: peak_rss(),
+        inside,
+    };
+    report(None).print()?;
+    tokio::time::sleep(BOOK_AGE).await;
+    count(&node, &mut inside)?;
+    report(Some(inside)).print()?;
     node.stop().await;
     Ok(())
 }
 
-fn node(home: &Home, sources: &[Address]) -> Result<Node> {
+async fn watch_budget(node: &Node, inside: &mut Inside) {
+    let status = node.sync.watch();
+    let mut timer = tokio::time::interval(SAMPLE);
+    loop {
+        timer.tick().await;
+        let status = status.borrow();
+        inside.budget_peak = inside.budget_peak.max(status.budget_used);
+        inside.budget_total = status.budget_total;
+    }
+}
+
+fn count(node: &Node, inside: &mut Inside) -> Result<()> {
+    let mut registry = Registry::default();
+    node.register(&mut registry);
+    let mut text = String::new();
+    encode(&mut text, &registry)?;
+    inside.body_bytes = counter(&text, "sync_bodies_received_bytes_total");
+    inside.headers = counter(&text, "sync_headers_verified_total");
+    inside.bans = counter(&text, "peers_bans_total");
+    inside.offences = counter(&text, "peers_offences_total");
+    let table = node.peers.watch().borrow().clone();
+    let banned = table.peers.iter().filter(|peer| peer.ban.is_some());
+    inside.banned = banned.map(|peer| peer.peer.to_string()).collect();
+    Ok(())
+}
+
+/// A counter of the exposition text; nothing counted if it is not there.
+fn counter(text: &str, name: &str) -> u64 {
+    let value = |line: &str| line.strip_prefix(name)?.trim().parse().ok();
+    text.lines().find_map(value).unwrap_or(0)
+}
+
+fn node(home: &Home, command: &Newcomer) -> Result<Node> {
     let identity = Identity::generate();
     let mut config = Config::new(home.network().rules.genesis_id());
     config.discovery = None;
     let cores = available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let mut settings = Settings::default();
-    settings.peers.bootnodes = sources.to_vec();
-    settings.sync.workers = cores;
-    let store: Arc<dyn Store> = Arc::new(home.store()?);
+    let store: Arc<dyn Store> = match command.cap {
+        Some(cap) => Arc::new(Peculiar::capped(Arc::new(home.store()?), cap)),
+        None => Arc::new(home.store()?),
+    };
     let base = Base {
-        settings,
+        settings: settings(&command.fetch.sources, cores),
         network: home.network().clone(),
         store,
         checkpoints: Some(Arc::new(Checkpoints::open(&home.directory().checkpoints())?)),
@@ -61,4 +126,32 @@ fn node(home: &Home, sources: &[Address]) -> Result<Node> {
         Ok((transport, events))
     });
     Ok(start(Parts { base, connect, authority: None })?)
+}
+
+/// As `alys node` sets them, but that every source is dialled, however many there are.
+fn settings(sources: &[Address], cores: NonZeroUsize) -> Settings {
+    let mut settings = Settings::default();
+    settings.peers.outbound = settings.peers.outbound.max(sources.len());
+    settings.peers.bootnodes = sources.to_vec();
+    settings.sync.workers = cores;
+    settings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_is_found_by_its_whole_name() {
+        let text = "# HELP a_total About\na_total_b 3\na_total 17\n";
+        assert_eq!((counter(text, "a_total"), counter(text, "b_total")), (17, 0));
+    }
+
+    #[test]
+    fn every_source_is_dialled() {
+        let sources: Vec<Address> =
+            (1..=12).map(|port| Address(format!("/ip4/127.0.0.1/tcp/{port}"))).collect();
+        let settings = settings(&sources, NonZeroUsize::MIN);
+        assert_eq!((settings.peers.outbound, settings.peers.bootnodes.len()), (12, 12));
+    }
 }

@@ -11,8 +11,11 @@ use std::time::Duration;
 
 use alys_wire::Address;
 use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+
+use crate::trouble::Trouble;
 
 /// A running process; it ends when this is dropped.
 pub struct Process {
@@ -20,7 +23,7 @@ pub struct Process {
     started: Instant,
     lines: BufReader<ChildStdout>,
     /// Kept open: a process whose standard input ends has lost us, and ends as well.
-    _input: Option<ChildStdin>,
+    input: Option<ChildStdin>,
 }
 
 impl Process {
@@ -35,18 +38,11 @@ impl Process {
             .with_context(|| format!("cannot start {arguments:?}"))?;
         let output = child.stdout.take().context("the process has no output")?;
         let input = child.stdin.take();
-        Ok(Self { child, started, lines: BufReader::new(output), _input: input })
+        Ok(Self { child, started, lines: BufReader::new(output), input })
     }
 
-    /// A source that serves a data directory, and its address.
-    pub fn source(directory: &Path) -> Result<(Self, Address)> {
-        let mut process = Self::start(&["serve".as_ref(), "--data-dir".as_ref(), directory.as_os_str()])?;
-        let address = process.line()?.parse().context("the source prints no address")?;
-        Ok((process, address))
-    }
-
-    /// Waits for the report at its end, and says how long it took from the start of the process.
-    pub fn report(mut self) -> Result<(Report, Duration)> {
+    /// Waits for the next report, and says how long it took from the start of the process.
+    pub fn report(&mut self) -> Result<(Report, Duration)> {
         let line = self.line()?;
         let took = self.started.elapsed();
         Ok((serde_json::from_str(&line).context("the process prints no report")?, took))
@@ -69,6 +65,37 @@ impl Drop for Process {
     }
 }
 
+/// A source that runs.
+pub struct Source {
+    process: Process,
+    /// Where it listens, and who it is.
+    pub address: Address,
+}
+
+impl Source {
+    /// Serves a data directory; the number says which of its requests stall, if it is one with which requests stall.
+    pub fn start(directory: &Path, trouble: Option<Trouble>, number: usize) -> Result<Self> {
+        let seed = number.to_string();
+        let mut arguments: Vec<&OsStr> =
+            vec!["serve".as_ref(), "--data-dir".as_ref(), directory.as_os_str(), "--seed".as_ref()];
+        arguments.push(seed.as_ref());
+        let lie = trouble.and_then(|trouble| trouble.to_possible_value());
+        if let Some(lie) = &lie {
+            arguments.extend([OsStr::new("--lie"), OsStr::new(lie.get_name())]);
+        }
+        let mut process = Process::start(&arguments)?;
+        let address = process.line()?.parse().context("the source prints no address")?;
+        Ok(Self { process, address })
+    }
+
+    /// How many requests for bodies have come.
+    pub fn asked(&mut self) -> Result<u64> {
+        let input = self.process.input.as_mut().context("the source has no input")?;
+        writeln!(input)?;
+        self.process.line()?.parse().context("the source prints no number")
+    }
+}
+
 /// What a process that has fetched a history says of it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Report {
@@ -78,6 +105,27 @@ pub struct Report {
     pub head: String,
     /// The most resident memory that the process ever had, in bytes; `None` where the system does not say.
     pub peak_rss: Option<u64>,
+    /// What a node says of itself; the plain client has nothing to say.
+    pub inside: Option<Inside>,
+}
+
+/// What a node counted.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Inside {
+    /// The most bytes that its budget held, of the samples that were taken.
+    pub budget_peak: u64,
+    /// The bytes that it may hold.
+    pub budget_total: u64,
+    /// Bytes of bodies that came, those that came twice included.
+    pub body_bytes: u64,
+    /// Headers that were checked, those that came twice included.
+    pub headers: u64,
+    /// Bans that were imposed.
+    pub bans: u64,
+    /// Provable offences that were reported.
+    pub offences: u64,
+    /// Who is banned.
+    pub banned: Vec<String>,
 }
 
 impl Report {

@@ -1,6 +1,6 @@
-//! `bench serve` (hidden): a source in a process of its own, which serves a data directory over TCP and TLS on loopback.
+//! `bench serve` (hidden): a source in a process of its own, which serves a data directory over TCP and TLS on loopback, honestly or not.
 
-use std::io::Read;
+use std::io::BufRead;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,12 +8,13 @@ use alys_actor::Clock;
 use alys_actors::chain::{self, ChainSource};
 use alys_node::home::Home;
 use alys_storage::Store;
-use alys_transport::{Config, Event, Identity, ServingLimits, Transport, start};
+use alys_transport::{BlockSource, Config, Event, Identity, ServingLimits, Transport, start};
 use alys_wire::Address;
 use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::process::say;
+use crate::trouble::{Trouble, Troubled};
 
 /// The arguments.
 #[derive(Debug, Args)]
@@ -21,25 +22,36 @@ pub struct Serve {
     /// The data directory.
     #[arg(long)]
     data_dir: PathBuf,
+    /// What is wrong with this source.
+    #[arg(long = "lie", value_enum)]
+    trouble: Option<Trouble>,
+    /// Which requests stall.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
 }
 
-/// Prints the address, and serves until standard input ends.
+/// Prints the address, then for each line on standard input how many requests for bodies have come; serves until the input ends.
 pub fn run(command: &Serve) -> Result<()> {
-    std::thread::spawn(|| {
+    let home = Home::open(&command.data_dir, None)?;
+    let store: Arc<dyn Store> = Arc::new(home.store()?);
+    let (chain, _inbox) = chain::mailbox(home.network(), &chain::Config::default());
+    let rules = home.network().rules.clone();
+    let honest = Arc::new(ChainSource::new(store, rules, Clock::system(), chain.watch(), None));
+    let source = Arc::new(Troubled::new(honest, command.trouble, command.seed));
+    let asked = source.clone();
+    std::thread::spawn(move || {
+        for _ in std::io::stdin().lock().lines() {
+            say(&asked.asked().to_string()).ok();
+        }
         // Whoever started this process is gone.
-        std::io::stdin().read_to_end(&mut Vec::new()).ok();
         std::process::exit(0);
     });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(Home::open(&command.data_dir, None)?))
+    runtime.block_on(serve(&home, source))
 }
 
-async fn serve(home: Home) -> Result<()> {
-    let network = home.network();
-    let store: Arc<dyn Store> = Arc::new(home.store()?);
-    let (chain, _inbox) = chain::mailbox(network, &chain::Config::default());
-    let source = ChainSource::new(store, network.rules.clone(), Clock::system(), chain.watch(), None);
-    let mut config = Config::new(network.rules.genesis_id());
+async fn serve(home: &Home, source: Arc<dyn BlockSource>) -> Result<()> {
+    let mut config = Config::new(home.network().rules.genesis_id());
     config.listen = vec![Address("/ip4/127.0.0.1/tcp/0".to_owned())];
     config.discovery = None;
     // The source gives what it has: the limits of a node that is busy with other things are not what is measured.
@@ -50,7 +62,7 @@ async fn serve(home: Home) -> Result<()> {
         bytes_burst: u64::MAX,
         ..ServingLimits::default()
     };
-    let (transport, mut events) = start(&config, &Identity::generate(), Arc::new(source))?;
+    let (transport, mut events) = start(&config, &Identity::generate(), source)?;
     while let Some(event) = events.recv().await {
         if let Event::Listening { address } = event {
             say(&address.with_peer(transport.local_peer()).to_string())?;

@@ -1,7 +1,7 @@
 //! Each stage of the sync alone, with the very blocks that the sync is measured with: what it could do if it had the machine to itself.
 //!
-//! - **In**: a running source. **Out**: a figure a stage, in blocks a second. The slowest of them is the ceiling of the sync, if the cores
-//!   were not shared; as they are, the sync cannot reach it.
+//! - **In**: a running source. **Out**: [`Ceilings`]. The slowest of them is what the sync could reach if the cores were not shared; as they
+//!   are, it cannot.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,6 @@ use alys_actor::Randomness;
 use alys_actors::chain::local::{LocalChain, Network, PreparedBlock, VerifiedBlock};
 use alys_chain::batch::{self, Entry, Search};
 use alys_chain::{Body, CertifiedHeader, Height, Parent, UnixMillis, verify};
-use alys_figure::Figure;
 use alys_storage::{Batch, Durability, Store};
 use alys_wire::limits::{MAX_BODIES_PER_REQUEST, MAX_HEADERS_PER_REQUEST};
 use alys_wire::{Address, Request};
@@ -20,7 +19,7 @@ use tokio::time::Instant;
 
 use crate::client::Client;
 use crate::cores;
-use crate::recording::Recording;
+use crate::peculiar::Peculiar;
 
 /// Approvals that are checked as one sum, as the node does.
 const CHECKED_TOGETHER: usize = 256;
@@ -37,30 +36,51 @@ struct Fetched {
     bodies: Vec<Body>,
 }
 
-/// Measures every stage, and gives the rate of the slowest in blocks a second. `directory` is for a database, and must not exist.
-pub fn measure(
-    network: &Network,
-    source: &Address,
-    blocks: u64,
-    directory: &Path,
-    mut show: impl FnMut(Figure),
-) -> Result<f64> {
-    let mut slowest = f64::INFINITY;
-    let mut stage = |name: &str, rate: f64| {
-        slowest = slowest.min(rate);
-        show(Figure::new(format!("stage/{name}"), rate, "blocks/s"));
-    };
+/// What each stage can do alone with one kind of blocks, in blocks a second.
+#[derive(Clone, Copy, Debug)]
+pub struct Ceilings {
+    /// Headers and bodies over one connection, through TLS.
+    pub transport: f64,
+    /// Links, and approvals in batches on all cores.
+    pub approvals: f64,
+    /// Body roots, decoding, senders, on all cores.
+    pub senders: f64,
+    /// Execution and state roots, in order.
+    pub execution: f64,
+    /// Durable group commits.
+    pub commit: f64,
+}
+
+impl Ceilings {
+    /// Each with its name.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        let Self { transport, approvals, senders, execution, commit } = *self;
+        [
+            ("transport", transport),
+            ("approvals", approvals),
+            ("senders", senders),
+            ("execution", execution),
+            ("commit", commit),
+        ]
+        .into_iter()
+    }
+}
+
+/// Measures every stage. `directory` is for a database, and must not exist.
+pub fn measure(network: &Network, source: &Address, blocks: u64, directory: &Path) -> Result<Ceilings> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let fetched = runtime.block_on(transport(network, source, blocks, &mut stage))?;
+    let (fetched, transport) = runtime.block_on(transport(network, source, blocks))?;
     drop(runtime);
-    stage("verify_headers", verify_headers(network, &fetched.headers)?);
-    let (prepared, rate) = verify_bodies(network, &fetched)?;
-    stage("verify_bodies", rate);
-    let (batches, rate) = execute(network, &prepared)?;
-    stage("execute", rate);
+    let approvals = verify_headers(network, &fetched.headers)?;
+    let (prepared, senders) = verify_bodies(network, &fetched)?;
+    drop(fetched);
+    let (batches, execution) = execute(network, &prepared)?;
+    drop(prepared);
     let store = alys_storage::fjall::open(directory, network.rules.genesis_id())?;
-    stage("commit", commit(&store, batches, blocks)?);
-    Ok(slowest)
+    let commit = commit(&store, batches, blocks)?;
+    drop(store);
+    std::fs::remove_dir_all(directory)?;
+    Ok(Ceilings { transport, approvals, senders, execution, commit })
 }
 
 /// Blocks a second.
@@ -70,28 +90,22 @@ pub fn rate(blocks: u64, took: Duration) -> f64 {
     blocks / took.as_secs_f64()
 }
 
-async fn transport(
-    network: &Network,
-    source: &Address,
-    blocks: u64,
-    stage: &mut impl FnMut(&str, f64),
-) -> Result<Fetched> {
+/// Headers and bodies, as often as it takes to measure them.
+async fn transport(network: &Network, source: &Address, blocks: u64) -> Result<(Fetched, f64)> {
     let client = Client::connect(network.rules.genesis_id(), source).await?;
-    let (mut headers, mut asked) = (Vec::new(), 0);
+    let (mut headers, mut bodies, mut rounds) = (Vec::new(), Vec::new(), 0);
     let begin = Instant::now();
     while begin.elapsed() < AT_LEAST {
-        headers.clear();
+        (headers, bodies) = (Vec::new(), Vec::new());
         client.ask_all(header_requests(blocks), |came| headers.extend(came.headers)).await?;
-        asked += blocks;
+        let requests = body_requests(&client, &headers).await?;
+        client.ask_all(requests, |came| bodies.extend(came.bodies)).await?;
+        rounds += 1;
     }
-    stage("transport_headers", rate(asked, begin.elapsed()));
+    let rate = rate(rounds * blocks, begin.elapsed());
     ensure!(headers.len() as u64 == blocks, "the source has only {} blocks", headers.len());
-    let mut bodies = Vec::new();
-    let begin = Instant::now();
-    client.ask_all(body_requests(&client, &headers).await?, |came| bodies.extend(came.bodies)).await?;
-    stage("transport_bodies", rate(blocks, begin.elapsed()));
     ensure!(bodies.len() == headers.len(), "the source has only {} bodies", bodies.len());
-    Ok(Fetched { headers, bodies })
+    Ok((Fetched { headers, bodies }, rate))
 }
 
 fn header_requests(blocks: u64) -> impl Iterator<Item = Request> {
@@ -141,7 +155,7 @@ fn verify_bodies(network: &Network, fetched: &Fetched) -> Result<(Vec<VerifiedBl
 
 /// Execution, state roots, the consensus tree: all that an import does but for the disk. Gives what it would have written.
 fn execute(network: &Network, blocks: &[VerifiedBlock]) -> Result<(Vec<Batch>, f64)> {
-    let store = Arc::new(Recording::new(network.rules.genesis_id())?);
+    let store = Arc::new(Peculiar::recording(network.rules.genesis_id())?);
     let mut chain = LocalChain::open(network.clone(), store.clone())?;
     let begin = Instant::now();
     let mut rest = blocks;

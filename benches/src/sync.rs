@@ -1,37 +1,38 @@
-//! `bench sync`: a fresh node syncs a history from source processes; beside it, in the same run, each stage alone and the plain client.
+//! `bench sync`: fresh nodes sync histories from source processes, near and far, good and bad; beside them, in the same run, each stage
+//! alone and the plain client.
 
-use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::collections::BTreeMap;
 
-use alys_chain::Genesis;
 use alys_figure::Figure;
-use alys_node::genesis;
-use alys_node::home::{GENESIS_FILE, Home};
-use alys_wire::Address;
 use anyhow::{Result, ensure};
 use clap::Args;
 
-use crate::history::{self, Choice, Kind};
-use crate::process::Process;
-use crate::stages::{self, rate};
-
-/// What a node does at least with empty blocks, from one source over loopback, on four cores.
-const BAR_BLOCKS_PER_SECOND: f64 = 5_000.0;
-/// What a syncing node may hold in memory at most, in MB.
-const BAR_RSS_MB: u64 = 300;
-/// Blocks that the plain client fetches: it is slow, and its rate is the same from the first block to the last.
-const BASELINE_BLOCKS: u64 = 2_000;
-/// What the figures call a connection within this machine.
-const NET: &str = "loopback";
+use crate::cores;
+use crate::history::{Kind, Scale};
+use crate::judge::{Beside, Measured, float, short};
+use crate::room::{Guests, Room};
+use crate::rows::{self, Net, Row};
+use crate::stages::rate;
+use crate::table::{or_dash, render};
 
 /// The arguments of `bench sync`.
 #[derive(Debug, Args)]
 pub struct Sync {
-    #[command(flatten)]
-    history: Choice,
+    /// What lies between the sources and the node; everything if it is left out.
+    #[arg(long = "net", value_enum, value_delimiter = ',')]
+    nets: Vec<Net>,
+    /// What is in the blocks.
+    #[arg(long = "blocks-kind", value_enum, value_delimiter = ',')]
+    kinds: Vec<Kind>,
     /// How many sources there are, each a process of its own.
-    #[arg(long, default_value_t = 1)]
-    sources: usize,
+    #[arg(long, value_delimiter = ',')]
+    sources: Vec<usize>,
+    /// How many blocks, instead of what the figures are promised for.
+    #[arg(long)]
+    blocks: Option<u64>,
+    /// Fewer blocks: some seconds a row.
+    #[arg(long)]
+    quick: bool,
     /// Measure the sync only: no stages, no plain client, so no ceiling and no ratio.
     #[arg(long)]
     only: bool,
@@ -42,86 +43,193 @@ pub struct Sync {
 
 /// Runs the command.
 pub fn run(command: &Sync) -> Result<()> {
-    ensure!(command.sources > 0, "a sync needs a source: --sources 1");
-    let history = history::prepare(&command.history, command.sources)?;
-    let (genesis, network) = genesis::read(&history.directories[0].join(GENESIS_FILE))?;
-    let sources: Vec<(Process, Address)> =
-        history.directories.iter().map(|directory| Process::source(directory)).collect::<Result<_>>()?;
-    let (_running, addresses): (Vec<Process>, Vec<Address>) = sources.into_iter().unzip();
-    let scratch = tempfile::tempdir_in(history::target())?;
-    let room = Room { directory: scratch.path(), genesis: &genesis };
-    let blocks = command.history.blocks();
-
-    let beside = if command.only {
-        None
-    } else {
-        let database = scratch.path().join("stages");
-        let slowest = stages::measure(&network, &addresses[0], blocks, &database, |figure| {
-            figure.print(command.json);
-        })?;
-        let baseline = room.fetch("baseline", blocks.min(BASELINE_BLOCKS), &addresses[..1])?;
-        command.figure("baseline", &baseline, &history).print(command.json);
-        Some((slowest, baseline.rate))
+    ensure!(command.sources.iter().all(|count| *count > 0), "a sync needs a source: --sources 1");
+    let choice = rows::Choice {
+        nets: command.nets.clone(),
+        kinds: command.kinds.clone(),
+        sources: command.sources.clone(),
     };
-
-    let synced = room.fetch("newcomer", blocks, &addresses)?;
-    let fast = command.history.kind != Kind::Empty || synced.rate >= BAR_BLOCKS_PER_SECOND;
-    let small = synced.rss_mb.is_none_or(|rss| rss < BAR_RSS_MB);
-    let mut figure =
-        command.figure("sync", &synced, &history).column("sources", command.sources).pass(fast && small);
-    if let Some((slowest, baseline)) = beside {
-        figure = figure.possible(slowest).against(baseline);
+    let rows = rows::select(&choice);
+    ensure!(!rows.is_empty(), "no row is like this");
+    let scale = if command.quick { Scale::Quick } else { Scale::Full };
+    let blocks = |kind: Kind| command.blocks.unwrap_or(kind.blocks(scale));
+    let all = measure(&rows, blocks, !command.only, &|figure| {
+        if command.json {
+            figure.print(true);
+        }
+    })?;
+    if !command.json {
+        print_tables(&all);
     }
-    figure.print(command.json);
-    ensure!(synced.head == history.head, "the head is {} and not {}", synced.head, history.head);
-    ensure!(fast && small, "the bar is {BAR_BLOCKS_PER_SECOND} blocks/s in less than {BAR_RSS_MB} MB");
+    let missed = all.iter().filter(|one| !one.misses(cores::available()).is_empty()).count();
+    ensure!(missed == 0, "{missed} of {} rows miss what is promised for them", all.len());
     Ok(())
 }
 
-/// Where fresh nodes of a network are made.
-struct Room<'a> {
-    directory: &'a Path,
-    genesis: &'a Genesis,
-}
-
-/// What a process made of the history.
-struct Fetched {
-    blocks: u64,
-    rate: f64,
-    rss_mb: Option<u64>,
-    head: String,
-}
-
-impl Room<'_> {
-    /// Lets a process fetch so many blocks into a fresh data directory, and measures it from its start on.
-    fn fetch(&self, what: &str, blocks: u64, from: &[Address]) -> Result<Fetched> {
-        let directory = self.directory.join(what);
-        drop(Home::init(&directory, self.genesis)?);
-        let count = blocks.to_string();
-        let mut arguments: Vec<OsString> =
-            [what, "--blocks", &count, "--data-dir"].map(OsString::from).into();
-        arguments.push(directory.into());
-        arguments.extend(from.iter().flat_map(|source| ["--source".into(), source.to_string().into()]));
-        let arguments: Vec<&OsStr> = arguments.iter().map(OsString::as_os_str).collect();
-        let (report, took) = Process::start(&arguments)?.report()?;
-        ensure!(report.blocks == blocks, "{what} fetched {} of {blocks} blocks", report.blocks);
-        let rss_mb = report.peak_rss.map(|bytes| bytes / 1_000_000);
-        Ok(Fetched { blocks, rate: rate(blocks, took), rss_mb, head: report.head })
-    }
-}
-
-impl Sync {
-    /// The columns have the names that are relied on.
-    fn figure(&self, what: &str, fetched: &Fetched, history: &history::History) -> Figure {
-        let kind = self.history.kind.name();
-        let figure = Figure::new(format!("{what}/{NET}/{kind}"), fetched.rate, "blocks/s")
-            .column("blocks", kind)
-            .column("count", fetched.blocks)
-            .column("net", NET)
-            .column("mb_per_s", fetched.rate * history.block_bytes / 1e6);
-        match fetched.rss_mb {
-            Some(rss) => figure.column("rss_mb", rss),
-            None => figure,
+/// Measures the rows, those of a kind behind its ceilings, and shows each figure as soon as it is there.
+pub fn measure(
+    rows: &[Row],
+    blocks: impl Fn(Kind) -> u64,
+    beside: bool,
+    show: &dyn Fn(Figure),
+) -> Result<Vec<Measured>> {
+    let mut all = Vec::new();
+    let kinds: std::collections::BTreeSet<Kind> = rows.iter().map(|row| row.kind).collect();
+    for kind in kinds {
+        let rows: Vec<&Row> = rows.iter().filter(|row| row.kind == kind).collect();
+        let most = rows.iter().map(|row| row.sources).max().unwrap_or(1);
+        let room = Room::new(kind, blocks(kind), most)?;
+        let beside =
+            beside.then(|| said(&format!("stages and baseline of {}", kind.name()), || room.beside()));
+        let beside = beside.transpose()?;
+        beside.iter().flat_map(|beside| figures_beside(kind, beside)).for_each(show);
+        let mut loopback = None;
+        for row in rows {
+            let mut one = said(&row.name(), || measure_row(&room, row, beside.as_ref()))?;
+            if *row == Row::plain(Net::Loopback, kind, 1) {
+                loopback = Some(one.rate);
+            }
+            one.loopback = loopback;
+            show(figure(&one));
+            all.push(one);
         }
     }
+    Ok(all)
+}
+
+/// Says what is measured now, for whoever waits.
+fn said<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    eprintln!("measuring {what}");
+    work()
+}
+
+fn measure_row(room: &Room, row: &Row, beside: Option<&Beside>) -> Result<Measured> {
+    let troubles = (0..row.sources).map(|source| row.trouble(source)).collect();
+    let run = room.sync(&Guests { links: row.links(), troubles }, row.cap())?;
+    Ok(Measured {
+        row: *row,
+        blocks: room.blocks,
+        rate: rate(room.blocks, run.took),
+        block_bytes: room.history.block_bytes,
+        beside: beside.cloned(),
+        loopback: None,
+        rss_mb: run.report.peak_rss.map(|bytes| float(bytes) / 1e6),
+        budget: (run.inside.budget_peak, run.inside.budget_total),
+        duplicates: run.duplicates(room),
+        overhead: run.overhead(room),
+    })
+}
+
+/// The ceilings and the baseline of a kind.
+fn figures_beside(kind: Kind, beside: &Beside) -> Vec<Figure> {
+    let kind = kind.name();
+    let stage = |(name, rate)| Figure::new(format!("stage/{kind}/{name}"), rate, "blocks/s");
+    let mut figures: Vec<Figure> = beside.ceilings.iter().map(stage).collect();
+    figures.push(Figure::new(format!("baseline/loopback/{kind}"), beside.baseline, "blocks/s"));
+    figures
+}
+
+/// The columns have the names that are relied on.
+fn figure(one: &Measured) -> Figure {
+    let net = match one.row.net {
+        Net::Loopback => "loopback",
+        Net::Rtt100 => "rtt100",
+        Net::Uneven => "uneven",
+    };
+    let misses = one.misses(cores::available());
+    let mut figure = Figure::new(format!("sync/{}", one.row.name()), one.rate, "blocks/s")
+        .column("blocks", one.row.kind.name())
+        .column("count", one.blocks)
+        .column("net", net)
+        .column("sources", one.row.sources)
+        .column("mb_per_s", one.mb_per_second())
+        .column("budget_peak_bytes", one.budget.0)
+        .column("duplicates", one.duplicates)
+        .pass(misses.is_empty());
+    let columns: BTreeMap<&str, f64> = [("rss_mb", one.rss_mb), ("overhead", one.overhead)]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect();
+    figure = columns.into_iter().fold(figure, |figure, (name, value)| figure.column(name, value));
+    if let Some(loopback) = one.loopback {
+        figure = figure.column("of_loopback", one.rate / loopback);
+    }
+    if !misses.is_empty() {
+        figure = figure.column("misses", misses.join("; "));
+    }
+    if let Some(beside) = &one.beside {
+        figure = figure.against(beside.baseline);
+        for (name, rate) in beside.ceilings.iter() {
+            figure = figure.column(&format!("ceiling_{name}"), rate);
+        }
+    }
+    match one.possible() {
+        Some((possible, limit)) => figure.possible(possible).column("limit", limit),
+        None => figure,
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the tables are what the command was asked for")]
+fn print_tables(all: &[Measured]) {
+    let mut ceilings: Vec<Vec<String>> = Vec::new();
+    for one in all {
+        let Some(beside) = &one.beside else { continue };
+        let name = one.row.kind.name();
+        if ceilings.iter().any(|row| row[0] == name) {
+            continue;
+        }
+        let rates = beside.ceilings.iter().map(|(_, rate)| rate).chain([beside.baseline]);
+        ceilings
+            .push(std::iter::once(name.to_owned()).chain(rates.map(short)).chain([String::new()]).collect());
+    }
+    if !ceilings.is_empty() {
+        let head = [
+            "blocks/s alone",
+            "transport",
+            "approvals",
+            "senders",
+            "execution",
+            "commit",
+            "plain client",
+            "",
+        ];
+        println!("{}", render(&head, &ceilings));
+    }
+    let head = [
+        "row",
+        "blocks/s",
+        "MB/s",
+        "possible",
+        "achieved",
+        "x plain",
+        "of near",
+        "MB mem",
+        "budget",
+        "twice",
+        "overhead",
+        "limit, and what is missed",
+    ];
+    print!("{}", render(&head, &all.iter().map(cells).collect::<Vec<_>>()));
+}
+
+fn cells(one: &Measured) -> Vec<String> {
+    let percent = |share: f64| format!("{:.0} %", 100.0 * share);
+    let fine = |share: f64| format!("{:.1} %", 100.0 * share);
+    let possible = one.possible();
+    let misses = one.misses(cores::available());
+    let limit = possible.map_or("", |(_, name)| name);
+    vec![
+        one.row.name(),
+        short(one.rate),
+        short(one.mb_per_second()),
+        or_dash(possible.map(|(rate, _)| rate), short),
+        or_dash(one.share(), percent),
+        or_dash(one.beside.as_ref().map(|beside| one.rate / beside.baseline), short),
+        or_dash(one.loopback.map(|loopback| one.rate / loopback), percent),
+        or_dash(one.rss_mb, short),
+        percent(float(one.budget.0) / float(one.budget.1.max(1))),
+        fine(one.duplicates),
+        or_dash(one.overhead, fine),
+        if misses.is_empty() { limit.to_owned() } else { format!("{limit}; MISSES {}", misses.join(", ")) },
+    ]
 }

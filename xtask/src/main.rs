@@ -21,7 +21,7 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Everything that CI does: lint, test, sim. Installs what the tests need.
+    /// Everything that CI does: lint, test, sim, bench check. Installs what the tests need.
     Ci,
     /// All tests.
     Test {
@@ -31,7 +31,7 @@ enum Command {
     },
     /// Formatting, clippy and the documentation, warnings denied.
     Lint,
-    /// The bench binary, in release: `cargo xtask bench sync --json`.
+    /// The bench binary, in release: `cargo xtask bench sync --json`; also `approvals`, `attacks`, `check`.
     Bench {
         /// Passed on to the bench binary.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

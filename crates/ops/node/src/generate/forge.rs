@@ -3,12 +3,10 @@
 //! A block needs only the header of its parent, not the certificate. So the headers are made in sequence, which is cheap, and the approvals
 //! of many blocks are signed on all cores at once.
 
-use std::sync::Arc;
-
 use alys_actors::chain::local::{Network, PreparedBlock, VerifiedBlock};
 use alys_chain::{
-    AuthorityIndex, AuthoritySet, Body, Certificate, Header, Parent, PublicKey, Required, Rules, SecretKey,
-    SetId, SetQuorum, Signature, Slot,
+    AuthorityIndex, AuthoritySet, BlockId, Body, Certificate, Header, Parent, PublicKey, Required, Rules,
+    SecretKey, SetId, SetQuorum, Signature, Slot,
 };
 use alys_ledger::{ChainId, EmptyState, Overlay, Recovered, Room, Selection, StateError, fee_address};
 
@@ -37,11 +35,6 @@ impl Forge {
         state.apply(&network.genesis).map_err(ours)?;
         let parent = Parent::genesis(&network.rules);
         Ok(Self { network, state, parent })
-    }
-
-    /// The rules of its network.
-    pub fn rules(&self) -> Arc<Rules> {
-        self.network.rules.clone()
     }
 
     /// The chain that its transactions are for.
@@ -94,22 +87,9 @@ impl Unsigned {
         self.block.body.0.len()
     }
 
-    /// The block with the approvals of all these keys.
-    pub fn certify(&self, rules: &Rules, signers: &Signers) -> VerifiedBlock {
-        let header = &self.block.header;
-        let quorum = |id: SetId| {
-            let set = rules.schedule().set(id).expect("the required sets are the schedule's");
-            let message = rules.domain().approval_message(id, header.slot, header.height, self.block.id);
-            signers.approve(set, &message)
-        };
-        let Required { own, old } = self.required;
-        let certificate = Certificate {
-            slot: header.slot,
-            height: header.height,
-            block: self.block.id,
-            quorum: quorum(own),
-            joint: old.map(quorum),
-        };
+    /// The block with a certificate.
+    pub fn certify(&self, certify: &dyn Fn(&Header, BlockId, Required) -> Certificate) -> VerifiedBlock {
+        let certificate = certify(&self.block.header, self.block.id, self.required);
         VerifiedBlock { block: self.block.clone(), certificate }
     }
 }
@@ -138,6 +118,17 @@ impl Signers {
             }
         }
         Ok(signers)
+    }
+
+    /// The certificate of a block, with the approvals of all these keys.
+    pub fn certify(&self, rules: &Rules, header: &Header, block: BlockId, required: Required) -> Certificate {
+        let quorum = |id: SetId| {
+            let set = rules.schedule().set(id).expect("the required sets are the schedule's");
+            self.approve(set, &rules.domain().approval_message(id, header.slot, header.height, block))
+        };
+        let Header { slot, height, .. } = *header;
+        let Required { own, old } = required;
+        Certificate { slot, height, block, quorum: quorum(own), joint: old.map(quorum) }
     }
 
     fn members<'a>(&'a self, set: &'a AuthoritySet) -> impl Iterator<Item = (AuthorityIndex, &'a SecretKey)> {

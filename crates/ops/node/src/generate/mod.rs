@@ -16,7 +16,7 @@ use std::thread::{self, ScopedJoinHandle};
 use alys_actor::Clock;
 use alys_actors::chain::local::{LocalChain, VerifiedBlock};
 use alys_chain::consensus::SigningRecord;
-use alys_chain::{Genesis, SecretKey, Slot, UnixMillis};
+use alys_chain::{BlockId, Certificate, Genesis, Header, Required, SecretKey, Slot, UnixMillis};
 use alys_storage::{Batch, Durability};
 use clap::Args;
 
@@ -112,9 +112,25 @@ pub fn history(
     advance: impl FnMut(u64),
 ) -> Result<(), Failure> {
     let Some(home) = homes.first() else { return Ok(()) };
-    let network = home.network().clone();
-    let signers = Signers::new(&network.rules, keys)?;
-    let forge = Forge::new(network)?;
+    let rules = home.network().rules.clone();
+    let signers = Signers::new(&rules, keys)?;
+    let certify = |header: &Header, block, required| signers.certify(&rules, header, block, required);
+    history_certified_by(homes, &certify, plan, advance)
+}
+
+/// As [`history`], with the certificate of each block from the caller, who says with whose approvals: of the header, its id, and the quorums that it
+/// needs. It is asked from several threads.
+///
+/// # Errors
+/// As for [`run`].
+pub fn history_certified_by(
+    homes: &[Home],
+    certify: &(dyn Fn(&Header, BlockId, Required) -> Certificate + Sync),
+    plan: Plan,
+    advance: impl FnMut(u64),
+) -> Result<(), Failure> {
+    let Some(home) = homes.first() else { return Ok(()) };
+    let forge = Forge::new(home.network().clone())?;
     let chains = homes.iter().map(fresh_chain).collect::<Result<Vec<_>, _>>()?;
     thread::scope(|scope| {
         let mut writers = Vec::new();
@@ -123,7 +139,7 @@ pub fn history(
             let (groups, inbox) = sync_channel(1);
             writers.push(Writer { groups, thread: scope.spawn(move || write(chain, &inbox)) });
         }
-        let made = make(forge, &signers, plan, &writers, advance);
+        let made = make(forge, certify, plan, &writers, advance);
         let written = writers.into_iter().map(Writer::finish).collect::<Result<Vec<_>, _>>();
         // A writer that failed says why; that its group could not be handed over is only the consequence.
         written.and(made)
@@ -186,17 +202,16 @@ fn write(mut chain: LocalChain, inbox: &Receiver<Group>) -> Result<(), Failure> 
 /// Headers and bodies are made in one thread, in sequence; approvals are signed here, on all cores.
 fn make(
     forge: Forge,
-    signers: &Signers,
+    certify: &(dyn Fn(&Header, BlockId, Required) -> Certificate + Sync),
     plan: Plan,
     writers: &[Writer<'_>],
     mut advance: impl FnMut(u64),
 ) -> Result<(), Failure> {
-    let rules = forge.rules();
     thread::scope(|scope| {
         let (groups, inbox) = sync_channel(1);
         let forging = scope.spawn(move || forge_all(forge, plan, &groups));
         for group in inbox {
-            let signed = Arc::new(cores::map(&group, |block: &Unsigned| block.certify(&rules, signers)));
+            let signed = Arc::new(cores::map(&group, |block: &Unsigned| block.certify(certify)));
             if writers.iter().any(|writer| writer.groups.send(signed.clone()).is_err()) {
                 return Err(Failure::new(Exit::Storage, "a data directory takes no more blocks"));
             }

@@ -1,0 +1,121 @@
+//! `bench check`: the rows in a short form, each held against the share of the possible that is committed for it.
+//!
+//! - **In**: `benches/committed.json`: a share for each row. **Out**: a figure a row; with `--write` a new file.
+//! - **On failure**: a row that falls is measured once more, since what disturbs a run only ever slows it down; one that falls twice ends
+//!   the run with exit code 1.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use alys_figure::Figure;
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+
+use crate::history::{Kind, Scale};
+use crate::judge::short;
+use crate::rows::{Net, Row, Weather};
+use crate::sync::measure;
+
+/// The part of the committed share that must be reached. Runs of one build on a busy machine differ by nearly a third either way; a stage that
+/// waits where it did not before costs half and more.
+const TOLERANCE: f64 = 0.6;
+
+/// The arguments of `bench check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Commit to what is measured now.
+    #[arg(long)]
+    write: bool,
+    /// One JSON object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+type Shares = BTreeMap<String, f64>;
+
+/// Runs the command.
+pub fn run(command: &Check) -> Result<()> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("committed.json");
+    let mut measured = shares(&rows())?;
+    if command.write {
+        return Ok(std::fs::write(&file, serde_json::to_string_pretty(&measured)? + "\n")?);
+    }
+    let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let committed: Shares = serde_json::from_str(&text)?;
+    let again: Vec<Row> =
+        rows().into_iter().filter(|row| fallen(&committed, &measured).contains(&row.name())).collect();
+    for (name, share) in shares(&again)? {
+        let best = measured.entry(name).or_insert(share);
+        *best = best.max(share);
+    }
+    let fallen = fallen(&committed, &measured);
+    for (name, share) in &measured {
+        let figure = Figure::new(format!("check/{name}"), *share, "of possible");
+        let figure = figure.column("committed", committed.get(name).copied());
+        figure.pass(!fallen.contains(name)).print(command.json);
+    }
+    ensure!(fallen.is_empty(), "below {} of what is committed: {}", short(TOLERANCE), fallen.join(", "));
+    Ok(())
+}
+
+/// One of each sort.
+fn rows() -> Vec<Row> {
+    let near = |kind| Row::plain(Net::Loopback, kind, 1);
+    let uneven = |weather| Row::uneven(Kind::Calldata10k, weather);
+    vec![
+        near(Kind::Empty),
+        Row::plain(Net::Loopback, Kind::Empty, 4),
+        Row::plain(Net::Rtt100, Kind::Empty, 1),
+        near(Kind::Calldata),
+        uneven(Weather::Healthy),
+        uneven(Weather::Stalls),
+        near(Kind::Transfers),
+    ]
+}
+
+fn shares(rows: &[Row]) -> Result<Shares> {
+    let all = measure(rows, |kind| kind.blocks(Scale::Check), true, &|_| ())?;
+    Ok(all.iter().filter_map(|one| Some((one.row.name(), one.share()?))).collect())
+}
+
+/// The rows of the file that are too slow now, or that nobody measured; and those that nothing is committed for.
+fn fallen(committed: &Shares, measured: &Shares) -> Vec<String> {
+    let holds = |name: &String, share: &f64| measured.get(name).is_some_and(|now| *now >= TOLERANCE * share);
+    let slow = committed.iter().filter(|(name, share)| !holds(name, share)).map(|(name, _)| name);
+    let unknown = measured.keys().filter(|name| !committed.contains_key(*name));
+    slow.chain(unknown).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shares(pairs: &[(&str, f64)]) -> Shares {
+        pairs.iter().map(|(name, share)| ((*name).to_owned(), *share)).collect()
+    }
+
+    #[test]
+    fn a_row_that_falls_is_named() {
+        let committed = shares(&[("near", 0.8), ("far", 0.5)]);
+        assert!(fallen(&committed, &shares(&[("near", 0.49), ("far", 0.31)])).is_empty(), "within tolerance");
+        assert!(fallen(&committed, &shares(&[("near", 1.2), ("far", 0.9)])).is_empty(), "better is fine");
+        assert_eq!(fallen(&committed, &shares(&[("near", 0.47), ("far", 0.5)])), ["near"]);
+        assert_eq!(fallen(&committed, &shares(&[("near", f64::NAN), ("far", 0.5)])), ["near"]);
+    }
+
+    #[test]
+    fn a_row_that_is_gone_or_that_nobody_knows_fails_as_well() {
+        let committed = shares(&[("near", 0.8)]);
+        assert_eq!(fallen(&committed, &Shares::new()), ["near"]);
+        assert_eq!(fallen(&committed, &shares(&[("near", 0.8), ("new", 0.9)])), ["new"]);
+    }
+
+    #[test]
+    fn something_is_committed_for_every_row() {
+        let committed: Shares = serde_json::from_str(include_str!("../committed.json")).unwrap();
+        let names: Vec<String> = committed.into_keys().collect();
+        let mut rows: Vec<String> = rows().iter().map(Row::name).collect();
+        rows.sort();
+        assert_eq!(names, rows);
+    }
+}
