@@ -1,5 +1,5 @@
 //! `bench approvals`: what checking a block's certificate costs, by the size of the batch and the number of signer sets in it, and how it
-//! scales over cores.
+//! scales over cores; beside the bars that it has to keep.
 
 use std::time::Duration;
 
@@ -18,6 +18,10 @@ use crate::federation::Federation;
 const BATCHES: [usize; 3] = [16, 64, 256];
 /// The numbers of signer sets that are measured: everybody always there, to every block another set.
 const SIGNER_SETS: [usize; 4] = [1, 16, 64, 256];
+/// The most milliseconds of one core a block in the largest batch: with up to 16 signer sets, and with any mix of them.
+const BARS: [(usize, f64); 2] = [(16, 0.11), (usize::MAX, 0.14)];
+/// How many times as fast as one core four must be.
+const FOUR_CORES_BAR: f64 = 3.4;
 /// How long each figure is measured at least.
 const AT_LEAST: Duration = Duration::from_millis(700);
 /// Certificates for the scaling over cores: so many batches that no core waits long for the last one.
@@ -51,7 +55,12 @@ pub fn run(command: &Approvals) -> Result<()> {
             let mut figure = Figure::new(name, milliseconds, "ms/block");
             // How many times as fast: less time is more.
             figure.baseline_ratio = Some(single / milliseconds);
-            figure.column("batch", size).column("signer_sets", sets).print(command.json);
+            figure = figure.column("batch", size).column("signer_sets", sets);
+            let bar = BARS.into_iter().find(|(up_to, _)| sets <= *up_to);
+            if let Some((_, bar)) = bar.filter(|_| size == BATCHES[BATCHES.len() - 1]) {
+                figure = figure.column("bar_ms", bar).pass(milliseconds <= bar);
+            }
+            figure.print(command.json);
         }
     }
     scaling(command)
@@ -68,10 +77,11 @@ fn scaling(command: &Approvals) -> Result<()> {
             these.milliseconds(|_| cores::each(count, &batches, |batch| check(&these.rules, batch)));
         let rate = 1_000.0 / milliseconds;
         let alone = *alone.get_or_insert(rate);
-        Figure::new(format!("approvals/cores_{count}"), rate, "blocks/s")
-            .against(alone)
-            .column("cores", count)
-            .print(command.json);
+        let mut figure = Figure::new(format!("approvals/cores_{count}"), rate, "blocks/s").against(alone);
+        if count == 4 {
+            figure = figure.column("bar", FOUR_CORES_BAR).pass(rate >= FOUR_CORES_BAR * alone);
+        }
+        figure.column("cores", count).print(command.json);
     }
     Ok(())
 }

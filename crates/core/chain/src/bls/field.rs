@@ -94,23 +94,28 @@ impl Fp {
 
     /// This to the power (p + 1) / 4: a root of the number, or, if it has none, of its negation.
     pub(crate) fn root(self) -> Self {
-        // Odd powers up to 31, so that five bits of the exponent take one product.
-        let square = self.square();
-        let mut odd = [self; 16];
-        for i in 1..odd.len() {
-            odd[i] = odd[i - 1] * square;
-        }
-        let mut power = Self::ONE;
-        for (squarings, factor) in ROOT_STEPS.into_iter().take_while(|(squarings, _)| *squarings > 0) {
-            for _ in 0..squarings {
-                power = power.square();
-            }
-            if factor > 0 {
-                power = power * odd[usize::from(factor) / 2];
-            }
-        }
-        power
+        Self(root(of(&self.0)).into())
     }
+}
+
+/// [`Fp::root`] in the library's own type, since it is most of the time of hashing.
+fn root<F: Field>(number: F) -> F {
+    // Odd powers up to 31, so that five bits of the exponent take one product.
+    let square = number.square();
+    let mut odd = [number; 16];
+    for i in 1..odd.len() {
+        odd[i] = odd[i - 1] * square;
+    }
+    let mut power = F::ONE;
+    for (squarings, factor) in ROOT_STEPS.iter().take_while(|(squarings, _)| *squarings > 0) {
+        for _ in 0..*squarings {
+            power = power.square();
+        }
+        if *factor > 0 {
+            power *= odd[usize::from(*factor) / 2];
+        }
+    }
+    power
 }
 
 /// Inverts all numbers but zeros, with one inversion.
