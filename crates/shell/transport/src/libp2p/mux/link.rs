@@ -258,7 +258,7 @@ impl Link {
         });
     }
 
-    /// The next bytes of a stream; an empty chunk is its end. `large` says that the reader has room for a large window.
+    /// The next bytes of a stream; none are its end. `large` says that the reader has room for a large window.
     pub fn poll_receive(&self, cx: &Context<'_>, id: u32, large: bool) -> Poll<io::Result<Option<Chunk>>> {
         self.act(|state| {
             let end = state.end;
@@ -287,7 +287,7 @@ impl Link {
     /// Nobody holds the stream any more.
     pub fn forget(&self, id: u32) {
         let opener = self.act(|state| {
-            let Some(stream) = state.streams.remove(&id) else { return None };
+            let stream = state.streams.remove(&id)?;
             self.pool.repay((stream.window - WINDOW) as usize);
             let flags = match (stream.closed, stream.finished) {
                 (false, true) => FIN,

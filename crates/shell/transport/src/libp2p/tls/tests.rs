@@ -58,7 +58,8 @@ async fn exchange(a: impl AsyncRead + AsyncWrite, b: impl AsyncRead + AsyncWrite
     };
     let (_, _, b_got, a_got) =
         futures::join!(writing, answering, b_read.read_exact(&mut got.0), a_read.read_exact(&mut got.1));
-    (a_got.unwrap(), b_got.unwrap());
+    a_got.unwrap();
+    b_got.unwrap();
     assert!(got == (there, back));
     a_write.close().await.unwrap();
     assert_eq!(b_read.read(&mut [0; 10]).await.unwrap(), 0, "the end was announced");
