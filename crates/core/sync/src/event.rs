@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::blame::Fault;
 use crate::gate::Federation;
+use crate::gate_watch::Crossing;
 use crate::mode::Mode;
 use crate::status::WaitingFor;
 use crate::tip::Tip;
@@ -433,6 +434,8 @@ pub enum Report {
         /// Why.
         reason: &'static str,
     },
+    /// The gate opened or closed, and stays so; the signature of the slot itself does not count.
+    GateCrossed(Crossing),
     /// The height that the command asked for is durable; sync stopped.
     Finished {
         /// The height.

@@ -8,9 +8,13 @@
 use core::fmt;
 
 use alys_chain::{BlockRef, Slot};
+use serde::Serialize;
 
-/// How much of the proven chain must be durable here, in thousandths. Integers, so that no rounding opens the gate.
-pub const RATIO_PERMILLE: u64 = 995;
+/// How much of the proven chain must be durable here at least, in ten-thousandths. Integers, so that no rounding opens the gate. An operator may ask
+/// for more, never for less: below it a node would build on a head that the others have left behind.
+pub const THRESHOLD_E4: u32 = 9_950;
+/// The whole of the chain, in ten-thousandths: the most that can be asked for.
+pub const WHOLE_E4: u32 = 10_000;
 /// How many blocks a producer may be behind the best proven block: two thirds of a round of 15 authorities. On a long
 /// chain the ratio alone would allow thousands.
 pub const MAX_BEHIND: u64 = 10;
@@ -21,6 +25,8 @@ pub const FRESH_SLOTS: u64 = 30;
 /// The authority set of the present slot, and our place in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Federation {
+    /// How many authorities there are.
+    pub authorities: u8,
     /// How many authorities approve at least: ceil(2n/3). Zero while the set is not known.
     pub quorum: u8,
     /// Whether this node is one of them.
@@ -33,7 +39,7 @@ impl Federation {
     pub const fn new(authorities: u8, member: bool) -> Self {
         // At most 15 authorities: no overflow, and the quotient is at most 10. Saturating all the same.
         let quorum = authorities.saturating_mul(2).div_ceil(3);
-        Self { quorum, member }
+        Self { authorities, quorum, member }
     }
 
     /// How many others have to be there, beside us.
@@ -81,6 +87,8 @@ pub struct GateInput {
     pub slot: Slot,
     /// The last slot that this node signed for, from the signing record; `None` if it never did.
     pub last_signed: Option<Slot>,
+    /// How much of the proven chain must be durable here, in ten-thousandths; what lies outside of [`THRESHOLD_E4`] to [`WHOLE_E4`] counts as the nearer of the two.
+    pub threshold_e4: u32,
     /// Whether sync runs.
     pub activity: Activity,
     /// Our durable head.
@@ -140,6 +148,14 @@ impl GateInput {
         self.best().height.ahead_of(self.head.height)
     }
 
+    /// Whether the best block is not above our head but beside it: a certified block of a later slot, on another branch. Ours is left behind then, and
+    /// nothing is to be built on it.
+    #[must_use]
+    pub fn is_beside(&self) -> bool {
+        let best = self.best();
+        best.slot > self.head.slot && best.height <= self.head.height
+    }
+
     /// What vouches for the best known block.
     #[must_use]
     pub fn evidence(&self) -> Evidence {
@@ -163,7 +179,8 @@ impl GateInput {
 }
 
 /// The name of a condition; also its label in metrics and alerts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ConditionName {
     /// This node is an authority in this slot.
     Member,
@@ -179,7 +196,7 @@ pub enum ConditionName {
     Import,
     /// Enough other authorities can be reached for a quorum.
     Federation,
-    /// Enough other authorities were heard lately: we are not on the smaller side of a split.
+    /// Enough other authorities were heard lately, and no later proven head stands beside ours: we are not on the smaller side of a split.
     Partition,
     /// Nothing was signed for this slot, or for a later one.
     Unsigned,
@@ -223,7 +240,7 @@ impl fmt::Display for ConditionName {
 }
 
 /// One condition with its value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Condition {
     /// Which one.
     pub name: ConditionName,
@@ -291,7 +308,7 @@ fn judge(name: ConditionName, input: &GateInput) -> Condition {
             (input.import_failing.is_none(), value, "working".to_owned())
         }
         ConditionName::Federation => others(input, input.reachable, "reachable"),
-        ConditionName::Partition => others(input, input.heard, "heard lately"),
+        ConditionName::Partition => partition(input),
         ConditionName::Unsigned => unsigned(input),
     };
     Condition { name, holds, value, required }
@@ -299,8 +316,9 @@ fn judge(name: ConditionName, input: &GateInput) -> Condition {
 
 fn ratio(input: &GateInput) -> (bool, String, String) {
     let (have, want) = (u128::from(input.head.height.0), u128::from(input.best().height.0));
-    let holds = have * 1000 >= want * u128::from(RATIO_PERMILLE);
-    (holds, format!("{have} of {want} blocks"), format!("{RATIO_PERMILLE} of 1000"))
+    let least = input.threshold_e4.clamp(THRESHOLD_E4, WHOLE_E4);
+    let holds = have * u128::from(WHOLE_E4) >= want * u128::from(least);
+    (holds, format!("{have} of {want} blocks"), format!("{least} of {WHOLE_E4}"))
 }
 
 fn target(input: &GateInput) -> (bool, String, String) {
@@ -314,6 +332,15 @@ fn others(input: &GateInput, there: u8, how: &str) -> (bool, String, String) {
     let needed = input.federation.others_needed();
     let known = input.federation.quorum > 0;
     (known && there >= needed, format!("{there} other authorities {how}"), format!("at least {needed}"))
+}
+
+fn partition(input: &GateInput) -> (bool, String, String) {
+    let (enough, value, required) = others(input, input.heard, "heard lately");
+    if input.is_beside() {
+        let value = format!("{value}; a block of slot {} stands beside our head", input.best().slot);
+        return (false, value, format!("{required}, and our head on the best branch"));
+    }
+    (enough, value, required)
 }
 
 fn unsigned(input: &GateInput) -> (bool, String, String) {

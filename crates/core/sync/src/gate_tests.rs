@@ -17,6 +17,7 @@ fn healthy() -> GateInput {
     GateInput {
         slot: Slot(2000),
         last_signed: Some(Slot(1995)),
+        threshold_e4: THRESHOLD_E4,
         activity: Activity::Running,
         head: block(1000, 1999),
         target: Some(block(1000, 1999)),
@@ -52,6 +53,37 @@ const TABLE: &[Row] = &[
         |i| (i.head, i.target) = (block(99_989, 1990), Some(block(100_000, 1999))),
         &[C::Behind],
     ),
+    (
+        "exactly 99.5 %, and 10 behind",
+        |i| (i.slot, i.head, i.target) = (Slot(2500), block(1990, 2400), Some(block(2000, 2499))),
+        &[],
+    ),
+    (
+        "one block less than 99.5 %",
+        |i| (i.slot, i.head, i.target) = (Slot(2500), block(1989, 2400), Some(block(2000, 2499))),
+        &[C::Ratio, C::Behind],
+    ),
+    (
+        "a hair less than 99.5 %, and 10 behind",
+        |i| (i.slot, i.head, i.target) = (Slot(2500), block(1989, 2400), Some(block(1999, 2499))),
+        &[C::Ratio],
+    ),
+    (
+        "a stricter threshold, met",
+        |i| (i.threshold_e4, i.head, i.target) = (9_990, block(999, 1990), Some(block(1000, 1999))),
+        &[],
+    ),
+    (
+        "a stricter threshold, missed",
+        |i| (i.threshold_e4, i.head, i.target) = (9_990, block(998, 1990), Some(block(1000, 1999))),
+        &[C::Ratio],
+    ),
+    (
+        "a laxer threshold opens nothing",
+        |i| (i.threshold_e4, i.head, i.target) = (0, block(994, 1990), Some(block(1000, 1999))),
+        &[C::Ratio],
+    ),
+    ("a threshold beyond the whole is the whole", |i| i.threshold_e4 = u32::MAX, &[]),
     ("target below our head", |i| i.target = Some(block(900, 1900)), &[]),
     ("no target: our own head alone proves nothing", |i| i.target = None, &[C::Target]),
     ("longer branch of a lower slot is no target", |i| i.target = Some(block(5000, 1998)), &[]),
@@ -115,6 +147,12 @@ const TABLE: &[Row] = &[
     ("two others reachable", |i| i.reachable = 2, &[C::Federation]),
     ("three others heard", |i| i.heard = 3, &[]),
     ("minority side of a split", |i| i.heard = 2, &[C::Partition]),
+    (
+        "another branch of the same height has the higher slot",
+        |i| i.target = Some(block(1000, 2000)),
+        &[C::Partition],
+    ),
+    ("a shorter branch has the higher slot", |i| i.target = Some(block(999, 2000)), &[C::Partition]),
     ("cut off", |i| (i.reachable, i.heard) = (0, 0), &[C::Federation, C::Partition]),
     // the signing record
     ("never signed", |i| i.last_signed = None, &[]),

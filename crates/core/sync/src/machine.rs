@@ -28,7 +28,8 @@ use crate::blame::Blame;
 use crate::bodies::Bodies;
 use crate::budget::{Budget, DEFAULT_BUDGET_BYTES};
 use crate::event::{Action, BatchId, Event, LeaseId, Report, Start};
-use crate::gate::Federation;
+use crate::gate::{Federation, THRESHOLD_E4};
+use crate::gate_watch::GateWatch;
 use crate::import::Importer;
 use crate::lease::Leases;
 use crate::mode::Mode;
@@ -46,11 +47,14 @@ pub struct Config {
     /// Bytes of bodies that may be in memory, in flight included. Raised to twice the greatest body, without which
     /// nothing could move.
     pub budget_bytes: u64,
+    /// How much of the proven chain must be durable here before this node may produce, in ten-thousandths; at least
+    /// [`THRESHOLD_E4`](crate::gate::THRESHOLD_E4), which lower values count as.
+    pub threshold_e4: u32,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { budget_bytes: DEFAULT_BUDGET_BYTES }
+        Self { budget_bytes: DEFAULT_BUDGET_BYTES, threshold_e4: THRESHOLD_E4 }
     }
 }
 
@@ -93,6 +97,7 @@ pub struct SyncMachine {
     mode: Mode,
     tip: Tip,
     clock: Slot,
+    threshold_e4: u32,
     federation: Federation,
     authorities: Authorities,
     peers: Peers,
@@ -108,6 +113,7 @@ pub struct SyncMachine {
     budget: Budget,
     blame: Blame,
     watch: Watch,
+    gate_watch: GateWatch,
     rate: Rate,
     lag_since: Option<Moment>,
     stepped_back: Option<SteppedBack>,
@@ -130,6 +136,7 @@ impl SyncMachine {
             mode: Mode::Idle,
             tip,
             clock: tip.head.slot,
+            threshold_e4: config.threshold_e4,
             federation: Federation::default(),
             authorities: Authorities::default(),
             peers: Peers::new(),
@@ -145,6 +152,7 @@ impl SyncMachine {
             budget: Budget::new(total, head_share),
             blame: Blame::default(),
             watch: Watch::default(),
+            gate_watch: GateWatch::default(),
             rate: Rate::default(),
             lag_since: None,
             stepped_back: None,

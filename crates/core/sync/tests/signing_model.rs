@@ -204,6 +204,7 @@ impl Model {
         GateInput {
             slot: self.slot,
             last_signed,
+            threshold_e4: alys_sync::gate::THRESHOLD_E4,
             activity: if weather == Weather::Paused { Activity::Paused } else { Activity::Running },
             head,
             target: Some(if weather == Weather::Behind { better } else { head }),

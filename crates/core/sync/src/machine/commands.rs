@@ -7,10 +7,12 @@ use crate::event::{Action, Report, Start};
 use crate::import::Importer;
 use crate::skeleton::Skeleton;
 
+const NOT_STARTED: &str = "sync is not started";
+
 impl SyncMachine {
     pub(super) fn on_start(&mut self, now: Moment, start: Start) {
-        if self.order.is_some() {
-            return self.report(Report::Refused { reason: "sync is started already" });
+        if let Some(reason) = self.why_no_start() {
+            return self.report(Report::Refused { reason });
         }
         if start.until.is_some_and(|until| until < start.tip.head.height) {
             return self
@@ -24,24 +26,34 @@ impl SyncMachine {
         self.ask_statuses(now);
     }
 
+    const fn why_no_start(&self) -> Option<&'static str> {
+        match (self.order.is_some(), self.paused) {
+            (false, _) => None,
+            (true, true) => Some("sync is paused: resume it, or stop it first"),
+            (true, false) => Some("sync runs already: stop it first"),
+        }
+    }
+
     pub(super) fn on_stop(&mut self) {
         if self.order.take().is_none() {
-            return self.report(Report::Refused { reason: "sync is not started" });
+            return self.report(Report::Refused { reason: NOT_STARTED });
         }
         self.stop_work();
     }
 
     pub(super) fn on_pause(&mut self) {
         if !self.is_active() {
-            return self.report(Report::Refused { reason: "sync does not run" });
+            let reason = if self.paused { "sync is paused already" } else { NOT_STARTED };
+            return self.report(Report::Refused { reason });
         }
         self.paused = true;
         self.withdraw_all();
     }
 
     pub(super) fn on_resume(&mut self, now: Moment) {
-        if self.order.is_none() || !self.paused {
-            return self.report(Report::Refused { reason: "sync is not paused" });
+        if !self.paused {
+            let reason = if self.order.is_some() { "sync is not paused" } else { NOT_STARTED };
+            return self.report(Report::Refused { reason });
         }
         self.paused = false;
         self.watch.progress = now;

@@ -31,6 +31,15 @@ impl SyncMachine {
             self.ask_reports(now);
             self.watch_progress(now);
         }
+        self.watch_gate(now);
+    }
+
+    /// Tells when the gate opens or closes. Paused and stopped it closes as well.
+    fn watch_gate(&mut self, now: Moment) {
+        let report = self.may_produce(now, self.clock, None);
+        if let Some(crossing) = self.gate_watch.look(now, report) {
+            self.report(Report::GateCrossed(crossing));
+        }
     }
 
     fn recover_lost_batches(&mut self, now: Moment) {

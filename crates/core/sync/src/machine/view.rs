@@ -3,13 +3,14 @@
 use core::time::Duration;
 use std::collections::BTreeSet;
 
-use alys_chain::{AuthorityIndex, Height, Moment, Slot};
+use alys_chain::{AuthorityIndex, BlockRef, Height, Moment, Slot};
 use alys_wire::PeerId;
 
 use super::SyncMachine;
 use crate::authorities::HEARD_FOR;
 use crate::gate::{self, Activity, Evidence, GateInput, GateReport};
 use crate::lease::Work;
+use crate::partition::PartitionView;
 use crate::status::{SyncStatus, WaitingFor};
 use crate::tip::Tip;
 
@@ -24,6 +25,18 @@ impl SyncMachine {
     #[must_use]
     pub fn may_produce(&self, now: Moment, slot: Slot, last_signed: Option<Slot>) -> GateReport {
         gate::decide(&self.gate_input(now, slot, last_signed))
+    }
+
+    /// The best block that each connected peer has proven, where it has proven any.
+    pub fn proven_heads(&self) -> impl Iterator<Item = (PeerId, BlockRef)> + '_ {
+        self.peers.iter().filter_map(|(&id, peer)| Some((id, peer.head?)))
+    }
+
+    /// Which side of a split this node is on, and how the proven heads split.
+    #[must_use]
+    pub fn partition(&self, now: Moment) -> PartitionView {
+        let proven = self.peers.values().filter_map(|peer| Some((peer.head?, peer.authority)));
+        PartitionView::new(self.federation, self.authorities.heard(now), proven)
     }
 
     /// When the machine wants its next [`Tick`](crate::Event::Tick) at the latest; `None` if the one of each second will do.
@@ -71,6 +84,7 @@ impl SyncMachine {
         GateInput {
             slot,
             last_signed,
+            threshold_e4: self.threshold_e4,
             activity: self.activity(),
             head: self.tip.head,
             target: self.targets.best(),

@@ -104,7 +104,7 @@ impl World {
         let mut dice = Dice(setup.seed);
         let chain = Chain::grown(setup.blocks, setup.largest_body, &mut dice);
         let tip = Tip::genesis(GENESIS.id);
-        let machine = SyncMachine::new(Config { budget_bytes: setup.budget }, tip);
+        let machine = SyncMachine::new(Config { budget_bytes: setup.budget, ..Config::default() }, tip);
         let first_slot = chain.tip().slot.0 + 1;
         let mut world = Self {
             now: Moment::START,
