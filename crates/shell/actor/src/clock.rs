@@ -53,10 +53,7 @@ impl Clock {
     #[must_use]
     pub fn unix(&self) -> UnixMillis {
         match &self.wall {
-            Wall::System => {
-                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                UnixMillis(millis(since))
-            }
+            Wall::System => system(),
             Wall::Simulated { base, skew } => {
                 let right = base.0.saturating_add(millis(self.start.elapsed()));
                 UnixMillis(right.saturating_add_signed(skew.0.load(Ordering::Relaxed)))
@@ -79,6 +76,15 @@ impl Clock {
 
 fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The clock of the machine.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads it; everybody else is handed a clock"
+)]
+fn system() -> UnixMillis {
+    UnixMillis(millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()))
 }
 
 #[cfg(test)]
