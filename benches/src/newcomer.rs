@@ -114,6 +114,7 @@ fn node(home: &Home, command: &Newcomer) -> Result<Node> {
         network: home.network().clone(),
         store,
         checkpoints: Some(Arc::new(Checkpoints::open(&home.directory().checkpoints())?)),
+        flight_recorder: None,
         book: Book::Memory(Arc::default()),
         local: identity.peer(),
         clock: Clock::system(),

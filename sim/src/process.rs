@@ -4,13 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alys_actor::{ActorStatus, Clock, Pool, Randomness};
-use alys_actors::chain::ChainMailbox;
+use alys_actors::chain::{ChainMailbox, begin_record};
 use alys_actors::peer::{Book, PeerTable};
 use alys_actors::sync::SyncMailbox;
-use alys_actors::{Authority, Base, Connect, Node, Parts, Settings};
-use alys_chain::consensus::SigningRecord;
-use alys_chain::{BlockId, Slot};
-use alys_storage::{Batch, Durability, MemoryDisk, Store};
+use alys_actors::{Base, Connect, Node, Parts, Settings};
+use alys_storage::{MemoryDisk, Store};
 use alys_transport::{Config, Transport, simulated};
 
 use crate::site::Site;
@@ -61,6 +59,7 @@ impl Process {
             network: site.network.clone(),
             store: store.clone(),
             checkpoints: None,
+            flight_recorder: None,
             book: with.book,
             local: site.peers[with.number],
             clock: with.clock,
@@ -69,11 +68,10 @@ impl Process {
         };
         let key = site.is_ever_authority(with.key).then(|| site.keys[with.key].clone());
         if key.is_some() && with.fresh {
-            put_on_record(store.as_ref(), genesis);
+            begin_record(store.as_ref(), genesis).expect("a disk is not full before its first start");
         }
-        let authority = key.map(|key| Authority { key, fresh: false });
         let connect = connect(with.number, site, network, witness);
-        let parts = Parts { base, connect, authority };
+        let parts = Parts { base, connect, authority: key };
         let node = alys_actors::start(parts).expect("the store opens, and the transport is who it should be");
         Self { store, node }
     }
@@ -101,14 +99,6 @@ impl Process {
     pub fn actors(&self) -> Vec<ActorStatus> {
         self.node.actors()
     }
-}
-
-/// What `alys init --new-key` does: the key has signed nothing yet. It is on the disk before the first start, so that a node which is killed before
-/// its first signature still knows.
-fn put_on_record(store: &dyn Store, genesis: BlockId) {
-    let mut batch = Batch::new();
-    batch.record_signing(SigningRecord { last: Slot::ZERO, block: genesis, lock: Slot::ZERO });
-    store.commit(batch, Durability::Durable).expect("a disk is not full before its first start");
 }
 
 fn connect(number: usize, site: &Site, network: &simulated::Network, witness: &Witness) -> Connect {

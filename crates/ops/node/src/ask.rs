@@ -18,10 +18,10 @@ use crate::exit::{Exit, Failure};
 pub struct Ask {
     /// The RPC address of the node.
     #[arg(long, default_value = "127.0.0.1:8645", value_name = "ADDRESS")]
-    rpc: SocketAddr,
+    pub(crate) rpc: SocketAddr,
     /// JSON instead of a table.
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
 /// Runs `alys status`.
@@ -44,7 +44,11 @@ pub fn peers(command: &Ask) -> Result<(), Failure> {
     Ok(())
 }
 
-fn ask<T>(
+/// Asks the node at this address.
+///
+/// # Errors
+/// [`Exit::Unreachable`], or [`Exit::Refused`] when it answers that it cannot, or will not.
+pub(crate) fn ask<T>(
     address: SocketAddr,
     call: impl AsyncFnOnce(Client) -> Result<T, ClientError>,
 ) -> Result<T, Failure> {
@@ -53,10 +57,17 @@ fn ask<T>(
         .build()
         .map_err(|error| Failure::new(Exit::System, format!("cannot start: {error}")))?;
     let answer = runtime.block_on(call(Client::new(address)));
-    answer.map_err(|error| Failure::new(Exit::Unreachable, error.to_string()))
+    answer.map_err(|error| {
+        let exit = match error {
+            ClientError::Unreachable { .. } => Exit::Unreachable,
+            ClientError::Refused(_) => Exit::Refused,
+        };
+        Failure::new(exit, error.to_string())
+    })
 }
 
-fn print(json: bool, value: &impl Serialize, text: impl FnOnce() -> String) {
+/// Prints a result: JSON for programs, text for people.
+pub(crate) fn print(json: bool, value: &impl Serialize, text: impl FnOnce() -> String) {
     if json {
         say(serde_json::to_string(value).expect("string keys and plain values"));
     } else {

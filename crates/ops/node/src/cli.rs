@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::console::note;
 use crate::exit::{Exit, Failure};
-use crate::{ask, devnet, export, generate, import, init, keys, node};
+use crate::{ask, checkpoint, devnet, export, generate, import, init, keys, node, sync};
 
 /// A node of a federated Bitcoin sidechain.
 #[derive(Debug, Parser)]
@@ -40,6 +40,12 @@ enum Command {
     Status(ask::Ask),
     /// Show the peers of a running node.
     Peers(ask::Ask),
+    /// How the sync of a running node stands, and orders to it.
+    #[command(subcommand)]
+    Sync(sync::Sync),
+    /// List, write, verify, copy out and take in checkpoints.
+    #[command(subcommand)]
+    Checkpoint(checkpoint::Checkpoint),
 }
 
 /// Which data directory.
@@ -63,6 +69,8 @@ pub fn run(cli: Cli) -> Exit {
         Command::Node(command) => node::run(&command),
         Command::Status(command) => ask::status(&command),
         Command::Peers(command) => ask::peers(&command),
+        Command::Sync(command) => sync::run(&command),
+        Command::Checkpoint(command) => checkpoint::run(&command),
     };
     match result {
         Ok(()) => Exit::Ok,

@@ -41,13 +41,17 @@ pub enum Exit {
     Unreachable = 11,
     /// The devnet ran, and did not show what it must.
     Verdict = 12,
+    /// No checkpoint fits: the one that was named, or any.
+    Checkpoint = 13,
+    /// The node does not take the order, or cannot answer now.
+    Refused = 14,
     /// Stopped by a signal before the end.
     Interrupted = 130,
 }
 
 impl Exit {
     /// All of them, in the order of their codes.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Ok,
         Self::System,
         Self::Usage,
@@ -61,6 +65,8 @@ impl Exit {
         Self::InvalidBlock,
         Self::Unreachable,
         Self::Verdict,
+        Self::Checkpoint,
+        Self::Refused,
         Self::Interrupted,
     ];
 
@@ -85,6 +91,8 @@ impl Exit {
             Self::InvalidBlock => "invalid block; what came before it was kept",
             Self::Unreachable => "no node answers",
             Self::Verdict => "the devnet did not show what it must",
+            Self::Checkpoint => "no checkpoint fits",
+            Self::Refused => "the node does not take the order, or cannot answer now",
             Self::Interrupted => "stopped by a signal before the end",
         }
     }

@@ -21,6 +21,10 @@ use crate::{genesis, settings};
 pub const GENESIS_FILE: &str = "genesis.json";
 /// The settings of the directory.
 pub const SETTINGS_FILE: &str = "alys.toml";
+/// What sync would have explained when it crashed last.
+pub const FLIGHT_RECORDER: &str = "flight-recorder.json";
+/// The peer book, in the folder of the peers.
+pub const BOOK_FILE: &str = "book";
 /// Who the node is on the network, in the folder of the keys.
 pub const NODE_KEY: &str = "node.key";
 /// The authority's key, in the folder of the keys, unless the settings name another place.

@@ -7,11 +7,13 @@
 
 pub mod ask;
 pub mod chainfile;
+pub mod checkpoint;
 pub mod cli;
 pub mod console;
 mod cores;
 pub mod devnet;
 pub mod exit;
+pub mod explain;
 pub mod export;
 #[cfg(test)]
 mod fixture;
@@ -25,3 +27,4 @@ pub mod keys;
 pub mod node;
 pub mod progress;
 pub mod settings;
+pub mod sync;

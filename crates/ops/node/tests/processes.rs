@@ -173,6 +173,71 @@ fn a_node_tells_its_state_keeps_its_directory_and_ends_when_asked() {
 }
 
 #[test]
+fn checkpoints_of_a_stopped_node_go_out_and_come_in_and_unfit_ones_are_named() {
+    let world = World::new();
+    world.generate();
+    let source = world.path("source");
+    let at = ["--data-dir", &source];
+    alys(&["checkpoint", "list", at[0], at[1]]).ok("no checkpoints");
+    alys(&["checkpoint", "verify", at[0], at[1]]).fails(13, "no such checkpoint");
+    alys(&["checkpoint", "create", at[0], at[1]]).ok("height 29 written");
+    alys(&["checkpoint", "list", at[0], at[1]]).ok("fits");
+    alys(&["checkpoint", "verify", "29", at[0], at[1]]).ok("fits the store");
+    let file = world.path("out.checkpoint");
+    alys(&["checkpoint", "export", "29", &file, at[0], at[1]]).ok("copied");
+    alys(&["checkpoint", "export", "29", &file, at[0], at[1]]).fails(8, "out.checkpoint");
+
+    let kept = format!("{source}/checkpoints/{:020}.checkpoint", 29);
+    let mut bytes = fs::read(&kept).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&kept, bytes).unwrap();
+    alys(&["checkpoint", "verify", at[0], at[1]]).fails(13, "height 29 is unfit");
+    alys(&["checkpoint", "import", &file, at[0], at[1]]).ok("height 29 taken in");
+    alys(&["checkpoint", "verify", at[0], at[1]]).ok("fits the store");
+    let list = alys(&["checkpoint", "list", at[0], at[1], "--json"]).ok("height");
+    let list: serde_json::Value = serde_json::from_str(&list.stdout).unwrap();
+    assert_eq!((&list[0]["height"], &list[0]["block"]["slot"]), (&29.into(), &29.into()));
+
+    let other = world.path("other");
+    alys(&["init", "--data-dir", &other, "--genesis", &world.path("genesis.json")]).ok("network");
+    alys(&["checkpoint", "import", &file, "--data-dir", &other]).fails(13, "checkpoint of network");
+    alys(&["checkpoint", "create", "--data-dir", &other]).fails(13, "no block but genesis is final");
+    let empty = world.path("empty");
+    alys(&["init", "--data-dir", &empty, "--genesis", &world.path("source/genesis.json")]).ok("network");
+    alys(&["checkpoint", "import", &file, "--data-dir", &empty]).fails(13, "ahead of the store");
+}
+
+#[test]
+fn the_sync_of_a_running_node_is_shown_explained_and_steered() {
+    let world = World::new();
+    world.generate();
+    let mut node = Running::start(&world.path("source"), &[]);
+    let rpc = node.says("RPC at http://");
+    let at = ["--rpc", &rpc];
+    alys(&["sync", "status", at[0], at[1]])
+        .ok("closed: this node may not produce")
+        .ok("NO   member")
+        .ok("partition");
+    alys(&["sync", "explain", at[0], at[1]]).ok("limit    nothing").ok("peers    none");
+    let explained = alys(&["sync", "explain", at[0], at[1], "--json"]).ok("recorder");
+    let explained: serde_json::Value = serde_json::from_str(&explained.stdout).unwrap();
+    assert_eq!(explained["height"], 30);
+    alys(&["sync", "resume", at[0], at[1]]).fails(14, "sync is not paused");
+    alys(&["sync", "pause", at[0], at[1]]).ok("paused");
+    alys(&["sync", "pause", at[0], at[1]]).fails(14, "sync is paused already");
+    alys(&["sync", "resume", at[0], at[1]]).ok("waiting for peers");
+    alys(&["sync", "target", "20", at[0], at[1]]).fails(14, "not above the durable head");
+    alys(&["sync", "target", "99", at[0], at[1]]).ok("height 30");
+    alys(&["sync", "target", "--follow", at[0], at[1]]).ok("height 30");
+    alys(&["checkpoint", "create", at[0], at[1]]).ok("height 29 written");
+    alys(&["checkpoint", "list", at[0], at[1]]).ok("fits");
+    alys(&["checkpoint", "verify", "29", at[0], at[1]]).ok("fits the store");
+    alys(&["checkpoint", "list", "--data-dir", &world.path("source")]).fails(6, "in use");
+    assert_eq!(node.stop(), Some(0));
+}
+
+#[test]
 fn a_taken_port_is_named_with_the_flag_that_changes_it() {
     let world = World::new();
     world.generate();

@@ -3,7 +3,7 @@
 use jsonrpsee::core::RpcResult;
 use jsonrpsee::proc_macros::rpc;
 
-use crate::status::{HeaderInfo, NodeStatus, PeerInfo, ProduceInfo};
+use crate::status::{CheckpointInfo, ExplainInfo, HeaderInfo, NodeStatus, PeerInfo, ProduceInfo, SyncDetail};
 
 /// Our own methods.
 #[rpc(server, client, namespace = "alys")]
@@ -19,6 +19,34 @@ pub trait AlysApi {
     /// The production gate, condition by condition.
     #[method(name = "canProduce")]
     async fn can_produce(&self) -> RpcResult<ProduceInfo>;
+
+    /// Sync in depth: progress, gate, partition.
+    #[method(name = "syncStatus")]
+    async fn sync_status(&self) -> RpcResult<SyncDetail>;
+
+    /// Why the rate of sync is what it is.
+    #[method(name = "syncExplain")]
+    async fn sync_explain(&self) -> RpcResult<ExplainInfo>;
+
+    /// Pauses sync. As all orders: only where the server listens on loopback.
+    #[method(name = "syncPause")]
+    async fn sync_pause(&self) -> RpcResult<()>;
+
+    /// Resumes sync.
+    #[method(name = "syncResume")]
+    async fn sync_resume(&self) -> RpcResult<()>;
+
+    /// Lets sync stop by itself at a height; null follows the network.
+    #[method(name = "syncTarget")]
+    async fn sync_target(&self, height: Option<u64>) -> RpcResult<()>;
+
+    /// The checkpoint files, the newest first, each held against the store.
+    #[method(name = "checkpoints")]
+    async fn checkpoints(&self) -> RpcResult<Vec<CheckpointInfo>>;
+
+    /// Writes a checkpoint of the last final block; its height. An order.
+    #[method(name = "createCheckpoint")]
+    async fn create_checkpoint(&self) -> RpcResult<u64>;
 
     /// The block of the canonical chain at a height; null if there is none.
     #[method(name = "header")]

@@ -8,7 +8,7 @@ use jsonrpsee::http_client::{HttpClient, HttpClientBuilder};
 use thiserror::Error as ThisError;
 
 use crate::api::{AlysApiClient, EthApiClient};
-use crate::status::{HeaderInfo, NodeStatus, PeerInfo, ProduceInfo};
+use crate::status::{CheckpointInfo, ExplainInfo, HeaderInfo, NodeStatus, PeerInfo, ProduceInfo, SyncDetail};
 
 /// A node on this machine answers in milliseconds; one that does not within this time is stuck or gone.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -70,6 +70,62 @@ impl Client {
     /// As for [`Client::status`].
     pub async fn can_produce(&self) -> Result<ProduceInfo, ClientError> {
         AlysApiClient::can_produce(&self.http).await.map_err(|e| self.failed(e))
+    }
+
+    /// Sync in depth.
+    ///
+    /// # Errors
+    /// As for [`Client::status`].
+    pub async fn sync_status(&self) -> Result<SyncDetail, ClientError> {
+        AlysApiClient::sync_status(&self.http).await.map_err(|e| self.failed(e))
+    }
+
+    /// Why the rate of sync is what it is.
+    ///
+    /// # Errors
+    /// As for [`Client::status`].
+    pub async fn sync_explain(&self) -> Result<ExplainInfo, ClientError> {
+        AlysApiClient::sync_explain(&self.http).await.map_err(|e| self.failed(e))
+    }
+
+    /// Pauses sync.
+    ///
+    /// # Errors
+    /// As for [`Client::status`].
+    pub async fn sync_pause(&self) -> Result<(), ClientError> {
+        AlysApiClient::sync_pause(&self.http).await.map_err(|e| self.failed(e))
+    }
+
+    /// Resumes sync.
+    ///
+    /// # Errors
+    /// As for [`Client::status`].
+    pub async fn sync_resume(&self) -> Result<(), ClientError> {
+        AlysApiClient::sync_resume(&self.http).await.map_err(|e| self.failed(e))
+    }
+
+    /// Lets sync stop at a height; without one it follows the network.
+    ///
+    /// # Errors
+    /// As for [`Client::status`].
+    pub async fn sync_target(&self, height: Option<u64>) -> Result<(), ClientError> {
+        AlysApiClient::sync_target(&self.http, height).await.map_err(|e| self.failed(e))
+    }
+
+    /// The checkpoint files.
+    ///
+    /// # Errors
+    /// As for [`Client::status`].
+    pub async fn checkpoints(&self) -> Result<Vec<CheckpointInfo>, ClientError> {
+        AlysApiClient::checkpoints(&self.http).await.map_err(|e| self.failed(e))
+    }
+
+    /// Writes a checkpoint; its height.
+    ///
+    /// # Errors
+    /// As for [`Client::status`].
+    pub async fn create_checkpoint(&self) -> Result<u64, ClientError> {
+        AlysApiClient::create_checkpoint(&self.http).await.map_err(|e| self.failed(e))
     }
 
     /// The canonical block at a height.

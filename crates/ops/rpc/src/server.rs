@@ -12,7 +12,7 @@ use jsonrpsee::types::error::INVALID_PARAMS_CODE;
 use thiserror::Error;
 
 use crate::api::{AlysApiServer, EthApiServer};
-use crate::status::{HeaderInfo, NodeStatus, PeerInfo, ProduceInfo};
+use crate::status::{CheckpointInfo, ExplainInfo, HeaderInfo, NodeStatus, PeerInfo, ProduceInfo, SyncDetail};
 use crate::view::{NodeView, Refusal};
 
 /// A transaction of 128 KiB is 256 KiB in hex; what comes around it is small.
@@ -25,6 +25,8 @@ const MAX_CONNECTIONS: u32 = 128;
 const MAX_BATCH: u32 = 32;
 /// The code of a node that cannot answer now (Ethereum's "resource unavailable", EIP-1474).
 const UNAVAILABLE_CODE: i32 = -32002;
+/// The code of an order that is not taken (the first of those that JSON-RPC leaves to servers).
+const REFUSED_CODE: i32 = -32000;
 /// The code of a refused transaction (EIP-1474, "transaction rejected").
 const REJECTED_CODE: i32 = -32003;
 
@@ -59,7 +61,7 @@ impl Server {
         let failed = |source| ServerError { address, source };
         let server = ServerBuilder::with_config(config).build(address).await.map_err(failed)?;
         let bound = server.local_addr().map_err(failed)?;
-        Ok(Self { address: bound, handle: server.start(methods(node)) })
+        Ok(Self { address: bound, handle: server.start(methods(node, bound.ip().is_loopback())) })
     }
 
     /// Where it listens; the port is the real one even where 0 was asked for.
@@ -76,46 +78,90 @@ impl Server {
     }
 }
 
-fn methods(node: Arc<dyn NodeView>) -> RpcModule<Methods> {
-    let mut module = AlysApiServer::into_rpc(Methods(node.clone()));
-    module.merge(EthApiServer::into_rpc(Methods(node))).expect("the namespaces differ");
+fn methods(node: Arc<dyn NodeView>, is_loopback: bool) -> RpcModule<Methods> {
+    let methods = Methods { node, is_loopback };
+    let mut module = AlysApiServer::into_rpc(methods.clone());
+    module.merge(EthApiServer::into_rpc(methods)).expect("the namespaces differ");
     module
 }
 
-struct Methods(Arc<dyn NodeView>);
+#[derive(Clone)]
+struct Methods {
+    node: Arc<dyn NodeView>,
+    is_loopback: bool,
+}
+
+impl Methods {
+    /// The node, for an order of its operator: who listens beyond this machine takes none, since anybody could give it.
+    fn order(&self) -> RpcResult<&dyn NodeView> {
+        if self.is_loopback {
+            return Ok(self.node.as_ref());
+        }
+        let why = "orders are taken on a loopback address only: let rpc.listen be one";
+        Err(refused(Refusal::Order(why.to_owned())))
+    }
+}
 
 #[async_trait]
 impl AlysApiServer for Methods {
     async fn status(&self) -> RpcResult<NodeStatus> {
-        self.0.status().await.map_err(refused)
+        self.node.status().await.map_err(refused)
     }
 
     async fn peers(&self) -> RpcResult<Vec<PeerInfo>> {
-        self.0.peers().await.map_err(refused)
+        self.node.peers().await.map_err(refused)
     }
 
     async fn can_produce(&self) -> RpcResult<ProduceInfo> {
-        self.0.can_produce().await.map_err(refused)
+        self.node.can_produce().await.map_err(refused)
+    }
+
+    async fn sync_status(&self) -> RpcResult<SyncDetail> {
+        self.node.sync_status().await.map_err(refused)
+    }
+
+    async fn sync_explain(&self) -> RpcResult<ExplainInfo> {
+        self.node.sync_explain().await.map_err(refused)
+    }
+
+    async fn sync_pause(&self) -> RpcResult<()> {
+        self.order()?.sync_pause().await.map_err(refused)
+    }
+
+    async fn sync_resume(&self) -> RpcResult<()> {
+        self.order()?.sync_resume().await.map_err(refused)
+    }
+
+    async fn sync_target(&self, height: Option<u64>) -> RpcResult<()> {
+        self.order()?.sync_target(height).await.map_err(refused)
+    }
+
+    async fn checkpoints(&self) -> RpcResult<Vec<CheckpointInfo>> {
+        self.node.checkpoints().await.map_err(refused)
+    }
+
+    async fn create_checkpoint(&self) -> RpcResult<u64> {
+        self.order()?.create_checkpoint().await.map_err(refused)
     }
 
     async fn header(&self, height: u64) -> RpcResult<Option<HeaderInfo>> {
-        self.0.header(height).await.map_err(refused)
+        self.node.header(height).await.map_err(refused)
     }
 }
 
 #[async_trait]
 impl EthApiServer for Methods {
     async fn chain_id(&self) -> RpcResult<String> {
-        Ok(quantity(self.0.chain_id()))
+        Ok(quantity(self.node.chain_id()))
     }
 
     async fn block_number(&self) -> RpcResult<String> {
-        Ok(quantity(self.0.status().await.map_err(refused)?.head.height))
+        Ok(quantity(self.node.status().await.map_err(refused)?.head.height))
     }
 
     async fn balance(&self, address: String, block: Option<String>) -> RpcResult<String> {
         check_latest(block.as_deref())?;
-        let balance = self.0.balance(parse_address(&address)?).await.map_err(refused)?;
+        let balance = self.node.balance(parse_address(&address)?).await.map_err(refused)?;
         let digits = hex::encode(balance);
         let digits = digits.trim_start_matches('0');
         Ok(format!("0x{}", if digits.is_empty() { "0" } else { digits }))
@@ -125,13 +171,13 @@ impl EthApiServer for Methods {
         if block.as_deref() != Some("pending") {
             check_latest(block.as_deref())?;
         }
-        Ok(quantity(self.0.transaction_count(parse_address(&address)?).await.map_err(refused)?))
+        Ok(quantity(self.node.transaction_count(parse_address(&address)?).await.map_err(refused)?))
     }
 
     async fn send_raw_transaction(&self, raw: String) -> RpcResult<String> {
         let bytes = hex::decode(raw.strip_prefix("0x").unwrap_or(&raw))
             .map_err(|_| invalid("the transaction is not a hex string"))?;
-        let hash = self.0.submit(bytes).await.map_err(refused)?;
+        let hash = self.node.submit(bytes).await.map_err(refused)?;
         Ok(format!("0x{}", hex::encode(hash)))
     }
 }
@@ -161,6 +207,7 @@ fn invalid(why: &'static str) -> ErrorObjectOwned {
 fn refused(refusal: Refusal) -> ErrorObjectOwned {
     let code = match refusal {
         Refusal::Unavailable(_) => UNAVAILABLE_CODE,
+        Refusal::Order(_) => REFUSED_CODE,
         Refusal::Transaction(_) => REJECTED_CODE,
     };
     ErrorObjectOwned::owned(code, refusal.to_string(), None::<()>)

@@ -1,5 +1,6 @@
 //! The one model of a node's status: RPC, command line and devnet show it, and none of them looks further.
 
+use jsonrpsee::core::JsonValue;
 use serde::{Deserialize, Serialize};
 
 /// A block, by its place and name.
@@ -110,6 +111,68 @@ pub struct ConditionInfo {
     pub value: String,
     /// What it has to be.
     pub required: String,
+}
+
+/// Sync in depth: what it does, whether this node may produce, and which side of a split it is on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SyncDetail {
+    /// What it does.
+    pub sync: SyncInfo,
+    /// The production gate.
+    pub gate: ProduceInfo,
+    /// The network as it looks from here.
+    pub partition: PartitionInfo,
+}
+
+/// The network as it looks from one node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionInfo {
+    /// `whole`, `majority`, `minority`, or `unknown` while the authority set is not known.
+    pub side: String,
+    /// How many authorities there are.
+    pub authorities: u8,
+    /// How many of them are a quorum.
+    pub quorum: u8,
+    /// The places of the other authorities that were heard lately.
+    pub heard: Vec<u8>,
+    /// How the heads that peers have proven split, the highest slot first.
+    pub heads: Vec<HeadInfo>,
+}
+
+/// A head that peers have proven.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeadInfo {
+    /// The block.
+    #[serde(flatten)]
+    pub block: BlockInfo,
+    /// How many connected peers have shown it as their best.
+    pub peers: u32,
+    /// The places of the authorities among them.
+    pub authorities: Vec<u8>,
+}
+
+/// Why the rate of sync is what it is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ExplainInfo {
+    /// For people: one screen.
+    pub lines: Vec<String>,
+    /// For programs: everything that sync knows of it. The names of the fields are documented with `alys_sync::Explain`.
+    pub detail: JsonValue,
+}
+
+/// A checkpoint file, and what it is worth.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointInfo {
+    /// The height in its name.
+    pub height: u64,
+    /// Its size on the disk in bytes.
+    pub bytes: u64,
+    /// The block that it stands for; none where the file cannot be used.
+    pub block: Option<BlockInfo>,
+    /// The size of the peer states in it in bytes.
+    pub peers_bytes: u64,
+    /// Why it would be passed over; none where it can be used.
+    pub refused: Option<String>,
 }
 
 /// A block of the canonical chain.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use thiserror::Error;
 
-use crate::status::{HeaderInfo, NodeStatus, PeerInfo, ProduceInfo};
+use crate::status::{CheckpointInfo, ExplainInfo, HeaderInfo, NodeStatus, PeerInfo, ProduceInfo, SyncDetail};
 
 /// Why a node does not answer, or does not do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -11,12 +11,15 @@ pub enum Refusal {
     /// It cannot answer now: an actor is restarting or overloaded. Ask again.
     #[error("not available now: {0}")]
     Unavailable(String),
+    /// An order that makes no sense now, or is not taken from here.
+    #[error("{0}")]
+    Order(String),
     /// A transaction that it does not take, and why.
     #[error("transaction refused: {0}")]
     Transaction(String),
 }
 
-/// The reading side of a node, and its one door for transactions.
+/// The reading side of a node, its one door for transactions, and the orders of its operator.
 #[async_trait]
 pub trait NodeView: Send + Sync + 'static {
     /// The node at this moment.
@@ -27,6 +30,27 @@ pub trait NodeView: Send + Sync + 'static {
 
     /// The production gate for the present slot.
     async fn can_produce(&self) -> Result<ProduceInfo, Refusal>;
+
+    /// Sync in depth.
+    async fn sync_status(&self) -> Result<SyncDetail, Refusal>;
+
+    /// Why the rate of sync is what it is.
+    async fn sync_explain(&self) -> Result<ExplainInfo, Refusal>;
+
+    /// Pauses sync.
+    async fn sync_pause(&self) -> Result<(), Refusal>;
+
+    /// Resumes sync.
+    async fn sync_resume(&self) -> Result<(), Refusal>;
+
+    /// Lets sync stop by itself at this height; without one it follows the network.
+    async fn sync_target(&self, height: Option<u64>) -> Result<(), Refusal>;
+
+    /// The checkpoint files, the newest first.
+    async fn checkpoints(&self) -> Result<Vec<CheckpointInfo>, Refusal>;
+
+    /// Writes a checkpoint of the last final block; its height.
+    async fn create_checkpoint(&self) -> Result<u64, Refusal>;
 
     /// The block of the canonical chain at a height.
     async fn header(&self, height: u64) -> Result<Option<HeaderInfo>, Refusal>;

@@ -7,4 +7,4 @@ pub mod peer;
 pub mod supervisor;
 pub mod sync;
 
-pub use supervisor::{Authority, Base, Connect, Node, Parts, Settings, StartError, start};
+pub use supervisor::{Base, Connect, Node, Parts, Settings, StartError, start};

@@ -69,8 +69,15 @@ impl Checkpoints {
     /// # Errors
     /// [`StoreError::Corrupted`] when it does not decompress to at most [`MAX_CHECKPOINT`] bytes, [`StoreError::Io`] when it cannot be read.
     pub fn load(&self, height: Height) -> Result<Vec<u8>, StoreError> {
-        let path = self.path(height);
-        let file = File::open(&path).map_err(|source| StoreError::file("open", &path, source))?;
+        Self::read(&self.path(height))
+    }
+
+    /// The payload of a checkpoint in any file.
+    ///
+    /// # Errors
+    /// As for [`Checkpoints::load`].
+    pub fn read(path: &Path) -> Result<Vec<u8>, StoreError> {
+        let file = File::open(path).map_err(|source| StoreError::file("open", path, source))?;
         decompress(file).map_err(|source| StoreError::corrupted(format!("{}: {source}", path.display())))
     }
 
@@ -82,7 +89,9 @@ impl Checkpoints {
         Ok(())
     }
 
-    fn path(&self, height: Height) -> PathBuf {
+    /// The file of a height, whether it is there or not.
+    #[must_use]
+    pub fn path(&self, height: Height) -> PathBuf {
         self.directory.join(format!("{:020}{SUFFIX}", height.get()))
     }
 }

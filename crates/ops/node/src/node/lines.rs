@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use alys_rpc::status::SyncInfo;
+use alys_sync::Limit;
 use tracing::info;
 
 use super::view::View;
@@ -17,18 +18,28 @@ const QUIET: u32 = 12;
 const SYNCED: u8 = 5;
 
 /// Tells the state, for ever.
-pub async fn tell(view: &View) {
+pub async fn tell(view_of: &View) {
     let mut timer = tokio::time::interval(INTERVAL);
     let mut last = Last::default();
     loop {
         timer.tick().await;
-        let sync = view.progress();
+        let sync = view_of.progress();
         if last.is_news(&sync) {
             let (peers, view) =
-                (view.network.watch().borrow().present.len(), view.chain.watch().borrow().clone());
+                (view_of.network.watch().borrow().present.len(), view_of.chain.watch().borrow().clone());
             let finalized = grouped(view.finalized.height.0);
-            info!("{}; final {finalized}, {peers} peers, slot {}", progress(&sync), view.slot);
+            let limit = limit(view_of).await;
+            info!("{}{limit}; final {finalized}, {peers} peers, slot {}", progress(&sync), view.slot);
         }
+    }
+}
+
+/// What limits the rate, where anything does.
+async fn limit(view: &View) -> String {
+    match view.sync.get_explain().await {
+        Ok(explain) if explain.limit != Limit::Nothing => format!(", limited by {}", explain.limit),
+        // One that does not answer is told of by its supervisor.
+        _ => String::new(),
     }
 }
 

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use alys_actor::{Clock, Event, Fault, Pool, Randomness};
 use alys_actors::chain::StorageState;
 use alys_actors::peer::Book;
-use alys_actors::supervisor::{Authority, Base, Connect, Node, Parts, StartError, start as start_actors};
+use alys_actors::supervisor::{Base, Connect, Node, Parts, StartError, start as start_actors};
+use alys_actors::sync::CheckpointDesk;
 use alys_actors::{peer, sync};
 use alys_storage::Checkpoints;
 use alys_transport::{
@@ -19,11 +20,8 @@ use tracing::{error, info};
 
 use super::view::View;
 use crate::exit::{Exit, Failure};
-use crate::home::Home;
+use crate::home::{BOOK_FILE, FLIGHT_RECORDER, Home};
 use crate::settings::{Network, Settings};
-
-/// The file of the peer book, in its folder.
-const BOOK_FILE: &str = "book";
 
 /// A node that runs.
 pub struct Running {
@@ -37,15 +35,18 @@ pub struct Running {
 /// With the exit code of what is wrong; nothing runs then.
 pub fn start(home: &Home, settings: &Settings) -> Result<Running, Failure> {
     let identity = home.identity()?;
-    let authority = if settings.production.enabled { home.authority(settings)? } else { None };
     // Its record is in the database, put there by `init --new-key`; without one it waits for the others.
-    let authority = authority.map(|key| Authority { key, fresh: false });
+    let authority = if settings.production.enabled { home.authority(settings)? } else { None };
     let base = base(home, settings, &identity)?;
+    let files = base.checkpoints.clone().expect("a node on disk has a place for them");
+    let kept = base.settings.sync.checkpoints_kept;
+    let checkpoints = CheckpointDesk::new(files, base.store.clone(), base.network.rules.clone(), kept);
     let view = |node: &Node| View {
         chain: node.chain.clone(),
         network: node.network.clone(),
         peers: node.peers.clone(),
         sync: node.sync.clone(),
+        checkpoints: checkpoints.clone(),
         rules: base.network.rules.clone(),
         chain_id: base.network.ledger.chain_id,
         clock: base.clock.clone(),
@@ -72,6 +73,7 @@ fn base(home: &Home, settings: &Settings, identity: &Identity) -> Result<Base, F
         network: home.network().clone(),
         store: Arc::new(home.store()?),
         checkpoints: Some(Arc::new(Checkpoints::open(&home.directory().checkpoints())?)),
+        flight_recorder: Some(home.directory().root().join(FLIGHT_RECORDER).into()),
         book: Book::file(home.directory().peers().join(BOOK_FILE)),
         local: identity.peer(),
         clock: Clock::system(),
@@ -90,6 +92,7 @@ fn actor_settings(settings: &Settings, workers: NonZeroUsize) -> alys_actors::su
     };
     let mut sync = sync::Config { workers, ..sync::Config::default() };
     sync.machine.budget_bytes = settings.sync.budget_bytes;
+    sync.machine.threshold_e4 = settings.production.threshold_e4;
     sync.checkpoint_interval =
         NonZeroU64::new(settings.sync.checkpoint_interval).expect("the settings were checked");
     sync.checkpoints_kept = settings.sync.checkpoint_retention as usize;
@@ -221,10 +224,12 @@ mod tests {
         let mut settings = Settings::default();
         settings.sync.budget_bytes = 32 << 20;
         settings.sync.checkpoint_retention = 3;
+        settings.production.threshold_e4 = 9_999;
         settings.network.outbound = 4;
         settings.network.bootnodes = vec!["/ip4/1.2.3.4/tcp/1/p2p/x".into()];
         let actors = actor_settings(&settings, NonZeroUsize::MIN);
         assert_eq!(actors.sync.machine.budget_bytes, 32 << 20);
+        assert_eq!(actors.sync.machine.threshold_e4, 9_999);
         assert_eq!((actors.sync.checkpoints_kept, actors.sync.workers), (3, NonZeroUsize::MIN));
         assert_eq!((actors.peers.outbound, actors.peers.bootnodes.len()), (4, 1));
     }

@@ -1,6 +1,7 @@
 //! What the node shows of itself: its actors' views, as the RPC words them. Reads watches and asks; changes nothing but the pool of
 //! transactions.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,17 +9,21 @@ use alys_actor::Clock;
 use alys_actors::chain::{At, ChainMailbox, ReadError, StoredBlock};
 use alys_actors::network::{NetworkMailbox, Present};
 use alys_actors::peer::PeerMailbox;
-use alys_actors::sync::SyncMailbox;
-use alys_chain::{BlockRef, Height, Rules, Slot};
+use alys_actors::sync::{CheckpointDesk, Refused as SyncRefused, StartSync, SyncMailbox};
+use alys_chain::{AuthorityIndex, BlockRef, Height, Rules, Slot};
 use alys_ledger::{Address, ChainId};
 use alys_peers::{Class, Explanation};
-use alys_rpc::status::{BlockInfo, ConditionInfo, HeaderInfo, NodeStatus, PeerInfo, ProduceInfo, SyncInfo};
+use alys_rpc::status::{
+    BlockInfo, CheckpointInfo, ConditionInfo, ExplainInfo, HeadInfo, HeaderInfo, NodeStatus, PartitionInfo,
+    PeerInfo, ProduceInfo, SyncDetail, SyncInfo,
+};
 use alys_rpc::{NodeView, Refusal};
-use alys_sync::{GateReport, SyncStatus};
+use alys_sync::{GateReport, PartitionView, SyncStatus};
 use alys_transport::Direction;
 use alys_wire::PeerId;
 
 use crate::progress::rss;
+use crate::{checkpoint, explain};
 
 /// A running node, seen from outside.
 #[derive(Clone)]
@@ -27,6 +32,7 @@ pub struct View {
     pub(super) network: NetworkMailbox,
     pub(super) peers: PeerMailbox,
     pub(super) sync: SyncMailbox,
+    pub(super) checkpoints: CheckpointDesk,
     pub(super) rules: Arc<Rules>,
     pub(super) chain_id: ChainId,
     pub(super) clock: Clock,
@@ -76,12 +82,63 @@ impl NodeView for View {
     async fn peers(&self) -> Result<Vec<PeerInfo>, Refusal> {
         let table = self.peers.watch().borrow().clone();
         let network = self.network.watch().borrow().clone();
+        // Without sync the rest of the table is worth showing all the same.
+        let proven = self.sync.get_proven_heads().await.unwrap_or_default();
         let explain = |id: PeerId| table.peers.iter().find(|known| known.peer == id);
-        Ok(network.present.iter().map(|present| peer_info(present, explain(present.peer))).collect())
+        let info = |present: &Present| {
+            peer_info(present, explain(present.peer), proven.get(&present.peer).map(|head| head.height))
+        };
+        Ok(network.present.iter().map(info).collect())
     }
 
     async fn can_produce(&self) -> Result<ProduceInfo, Refusal> {
         Ok(produce_info(self.gate().await?))
+    }
+
+    async fn sync_status(&self) -> Result<SyncDetail, Refusal> {
+        let partition = self.sync.get_partition().await.map_err(|why| unavailable(&why))?;
+        let gate = produce_info(self.gate().await?);
+        Ok(SyncDetail { sync: self.progress(), gate, partition: partition_info(&partition) })
+    }
+
+    async fn sync_explain(&self) -> Result<ExplainInfo, Refusal> {
+        let explain = self.sync.get_explain().await.map_err(|why| unavailable(&why))?;
+        Ok(explain::info(&explain, self.clock.moment()))
+    }
+
+    async fn sync_pause(&self) -> Result<(), Refusal> {
+        self.sync.pause_sync().await.map_err(not_taken)
+    }
+
+    async fn sync_resume(&self) -> Result<(), Refusal> {
+        self.sync.resume_sync().await.map_err(not_taken)
+    }
+
+    async fn sync_target(&self, height: Option<u64>) -> Result<(), Refusal> {
+        let head = self.chain.watch().borrow().head.height;
+        if let Some(height) = height.filter(|height| *height <= head.0) {
+            let why = format!("the height to stop at, {height}, is not above the durable head, {head}");
+            return Err(Refusal::Order(why));
+        }
+        // One that was not started, or had reached its target, has nothing to stop.
+        match self.sync.stop_sync().await {
+            Ok(()) | Err(SyncRefused::State(_)) => {}
+            Err(why) => return Err(not_taken(why)),
+        }
+        let start = StartSync { target_height: height.map(Height), ..StartSync::default() };
+        self.sync.start_sync(start).await.map_err(not_taken)
+    }
+
+    async fn checkpoints(&self) -> Result<Vec<CheckpointInfo>, Refusal> {
+        let desk = self.checkpoints.clone();
+        let listed =
+            tokio::task::spawn_blocking(move || desk.list()).await.map_err(|why| unavailable(&why))?;
+        Ok(listed.map_err(|why| unavailable(&why))?.into_iter().map(checkpoint::info).collect())
+    }
+
+    async fn create_checkpoint(&self) -> Result<u64, Refusal> {
+        let written = self.sync.create_checkpoint().await;
+        written.map(Height::get).map_err(|why| Refusal::Order(why.to_string()))
     }
 
     async fn header(&self, height: u64) -> Result<Option<HeaderInfo>, Refusal> {
@@ -121,6 +178,13 @@ fn unavailable(why: &dyn std::fmt::Display) -> Refusal {
     Refusal::Unavailable(why.to_string())
 }
 
+fn not_taken(why: SyncRefused) -> Refusal {
+    match why {
+        SyncRefused::Mailbox(_) | SyncRefused::Store(_) => unavailable(&why),
+        why => Refusal::Order(why.to_string()),
+    }
+}
+
 fn unread(why: &ReadError) -> Refusal {
     unavailable(why)
 }
@@ -155,7 +219,23 @@ fn produce_info(report: GateReport) -> ProduceInfo {
     ProduceInfo { open: report.open, conditions: report.conditions.into_iter().map(condition).collect() }
 }
 
-fn peer_info(present: &Present, known: Option<&Explanation>) -> PeerInfo {
+fn partition_info(view: &PartitionView) -> PartitionInfo {
+    let places = |authorities: &BTreeSet<AuthorityIndex>| authorities.iter().map(|place| place.0).collect();
+    let head = |group: &alys_sync::HeadGroup| HeadInfo {
+        block: block_info(group.head),
+        peers: count(group.peers),
+        authorities: places(&group.authorities),
+    };
+    PartitionInfo {
+        side: view.side.to_string(),
+        authorities: view.federation.authorities,
+        quorum: view.federation.quorum,
+        heard: places(&view.heard),
+        heads: view.heads.iter().map(head).collect(),
+    }
+}
+
+fn peer_info(present: &Present, known: Option<&Explanation>, proven: Option<Height>) -> PeerInfo {
     let class = match known.map(|known| known.class) {
         Some(Class::Federation(_)) => "federation",
         Some(Class::Trusted) => "trusted",
@@ -174,7 +254,7 @@ fn peer_info(present: &Present, known: Option<&Explanation>) -> PeerInfo {
         rtt_ms: known.and_then(|known| known.rtt).map(|rtt| rtt.as_secs_f64() * 1_000.0),
         bytes_per_second: known.and_then(|known| known.bandwidth),
         misbehaviour: known.map_or(0.0, |known| f64::from(known.millipoints) / 1_000.0),
-        proven_height: None,
+        proven_height: proven.map(|height| height.0),
     }
 }
 
@@ -228,11 +308,12 @@ mod tests {
             identified: true,
             authority: Some(alys_chain::AuthorityIndex(2)),
         };
-        let info = peer_info(&present, None);
+        let info = peer_info(&present, None, Some(Height(5)));
         assert_eq!(
             (info.direction.as_str(), info.class.as_str(), info.authority),
             ("inbound", "full", Some(2))
         );
+        assert_eq!(info.proven_height, Some(5));
     }
 
     #[test]

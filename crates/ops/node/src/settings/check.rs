@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use alys_sync::gate::{THRESHOLD_E4, WHOLE_E4};
+
 use super::{Network, Settings, Sync};
 
 /// A value outside of its range.
@@ -19,9 +21,9 @@ pub(super) fn check(settings: &Settings) -> Vec<OutOfRange> {
     check_network(network, &mut broken);
     check_sync(sync, &mut broken);
     require(
-        (1..=10_000).contains(&production.threshold_e4),
+        (THRESHOLD_E4..=WHOLE_E4).contains(&production.threshold_e4),
         ("production.threshold_e4", &production.threshold_e4),
-        "1 to 10,000: it is a share in ten-thousandths",
+        "9,950 to 10,000 ten-thousandths: with less of the chain a node would build on a head that the others have left behind",
         &mut broken,
     );
     require(

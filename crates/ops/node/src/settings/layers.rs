@@ -311,6 +311,7 @@ mod tests {
             ("sync.checkpoint_interval", "0"),
             ("sync.checkpoint_retention", "0"),
             ("production.threshold_e4", "10_001"),
+            ("production.threshold_e4", "9_949"),
             ("rpc.listen", "nowhere"),
             ("log.filter", ""),
         ] {

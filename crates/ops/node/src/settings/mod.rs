@@ -73,7 +73,7 @@ pub struct Sync {
 pub struct Production {
     /// Whether an authority proposes and approves at all. Off: it only follows.
     pub enabled: bool,
-    /// How much of the chain must be here before this node may produce, in ten-thousandths (9,950 is 99.5 %).
+    /// How much of the chain must be here before this node may produce, in ten-thousandths: 9,950 (99.5 %) or more.
     pub threshold_e4: u32,
     /// The authority's key file, relative to the data directory; empty: `keys/authority.key`, if it is there.
     pub authority_key: String,
@@ -127,7 +127,11 @@ impl Default for Settings {
                 checkpoint_interval: 100,
                 checkpoint_retention: 10,
             },
-            production: Production { enabled: true, threshold_e4: 9_950, authority_key: String::new() },
+            production: Production {
+                enabled: true,
+                threshold_e4: alys_sync::gate::THRESHOLD_E4,
+                authority_key: String::new(),
+            },
             rpc: Rpc { enabled: true, listen: "127.0.0.1:8645".into() },
             log: Log { filter: "info".into(), format: LogFormat::Text },
         }

@@ -21,6 +21,34 @@ impl NodeView for Node {
         Ok(ProduceInfo { open: true, conditions: vec![] })
     }
 
+    async fn sync_status(&self) -> Result<SyncDetail, Refusal> {
+        Ok(SyncDetail { gate: self.can_produce().await?, ..SyncDetail::default() })
+    }
+
+    async fn sync_explain(&self) -> Result<ExplainInfo, Refusal> {
+        Ok(ExplainInfo { lines: vec!["limit    disk".into()], ..ExplainInfo::default() })
+    }
+
+    async fn sync_pause(&self) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    async fn sync_resume(&self) -> Result<(), Refusal> {
+        Err(Refusal::Order("sync is not paused".into()))
+    }
+
+    async fn sync_target(&self, height: Option<u64>) -> Result<(), Refusal> {
+        if height == Some(1) { Err(Refusal::Order("below the durable head".into())) } else { Ok(()) }
+    }
+
+    async fn checkpoints(&self) -> Result<Vec<CheckpointInfo>, Refusal> {
+        Ok(vec![CheckpointInfo { height: 20, ..CheckpointInfo::default() }])
+    }
+
+    async fn create_checkpoint(&self) -> Result<u64, Refusal> {
+        Ok(25)
+    }
+
     async fn header(&self, height: u64) -> Result<Option<HeaderInfo>, Refusal> {
         Ok((height == 26).then(HeaderInfo::default))
     }
@@ -72,8 +100,39 @@ async fn a_refusal_arrives_with_its_reason() {
 }
 
 #[tokio::test]
+async fn orders_arrive_and_those_that_make_no_sense_come_back() {
+    let (_server, client) = serve().await;
+    assert!(client.sync_status().await.unwrap().gate.open);
+    assert_eq!(client.sync_explain().await.unwrap().lines, ["limit    disk"]);
+    client.sync_pause().await.unwrap();
+    let why = client.sync_resume().await.unwrap_err().to_string();
+    assert_eq!(why, "sync is not paused");
+    client.sync_target(None).await.unwrap();
+    client.sync_target(Some(100)).await.unwrap();
+    assert!(client.sync_target(Some(1)).await.is_err());
+    assert_eq!(client.create_checkpoint().await.unwrap(), 25);
+    assert_eq!(client.checkpoints().await.unwrap()[0].height, 20);
+}
+
+#[tokio::test]
+async fn who_listens_beyond_this_machine_takes_no_orders() {
+    let methods = Methods { node: Arc::new(Node), is_loopback: false };
+    let orders = [
+        methods.sync_pause().await.unwrap_err(),
+        methods.sync_resume().await.unwrap_err(),
+        methods.sync_target(None).await.unwrap_err(),
+        methods.create_checkpoint().await.unwrap_err(),
+    ];
+    for refused in orders {
+        assert_eq!(refused.code(), REFUSED_CODE);
+        assert!(refused.message().contains("loopback"), "{refused}");
+    }
+    assert!(methods.sync_status().await.is_ok() && methods.checkpoints().await.is_ok(), "reading is free");
+}
+
+#[tokio::test]
 async fn ethereum_methods_speak_in_quantities() {
-    let methods = Methods(Arc::new(Node));
+    let methods = Methods { node: Arc::new(Node), is_loopback: true };
     assert_eq!(methods.chain_id().await.unwrap(), "0x33c99");
     assert_eq!(methods.block_number().await.unwrap(), "0x1a");
     let rich = format!("0x{}", hex::encode(RICH));

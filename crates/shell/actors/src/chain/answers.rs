@@ -3,7 +3,7 @@
 use alys_actor::AskError;
 use alys_chain::{BlockId, Body, Certificate, Header};
 use alys_ledger::U256;
-use alys_sync::{Fault, GateReport, Tip};
+use alys_sync::{Fault, GateReport, ImportTook, Tip};
 use thiserror::Error;
 
 /// A block as it is stored.
@@ -35,6 +35,8 @@ pub struct AccountState {
 pub struct Imported {
     /// What is durable now.
     pub tip: Tip,
+    /// Where the time went.
+    pub took: ImportTook,
 }
 
 /// An import came to an end before its last block.

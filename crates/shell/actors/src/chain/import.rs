@@ -2,7 +2,7 @@
 
 use alys_actor::Context;
 use alys_chain::{BlockId, CertifiedBlock};
-use alys_sync::{Fault, Offence};
+use alys_sync::{Fault, ImportTook, Offence};
 
 use super::actor::{ChainActor, Forward};
 use super::answers::{ImportError, Imported};
@@ -20,7 +20,15 @@ impl ChainActor {
             return Err(self.not_imported(0, Fault::Ours(why.clone())));
         }
         let ids: Vec<BlockId> = blocks.iter().map(|block| block.block.id).collect();
-        let done = self.change(move |chain| chain.import(&blocks)).await;
+        let clock = self.shared.parts.clock.clone();
+        let (done, took) = self
+            .change(move |chain| {
+                let began = clock.moment();
+                let done = chain.import(&blocks);
+                let (working, commit) = (clock.moment().since(began), chain.committing());
+                (done, ImportTook { execute: working.saturating_sub(commit), commit })
+            })
+            .await;
         let (effects, stopped) = match done {
             Ok(effects) => (effects, None),
             Err(stopped) => (stopped.effects, Some((stopped.imported, stopped.error))),
@@ -32,7 +40,7 @@ impl ChainActor {
         self.shared.metrics.imported.inc_by(imported as u64);
         self.release(ids, ctx).await;
         match stopped {
-            None => Ok(Imported { tip: self.shared.view.borrow().tip() }),
+            None => Ok(Imported { tip: self.shared.view.borrow().tip(), took }),
             Some((imported, error)) => Err(self.not_imported(imported, fault_of(&error))),
         }
     }

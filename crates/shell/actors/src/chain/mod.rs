@@ -42,6 +42,6 @@ pub use ingress::{
 pub use metrics::ChainMetrics;
 pub use parts::{ChainInbox, Config, Parts, mailbox};
 pub use ports::{Bodies, Gate, Outlet};
-pub use signer::{Ballot, SignError, Signer};
+pub use signer::{Ballot, SignError, Signer, begin_record};
 pub use source::ChainSource;
 pub use view::{ChainEvent, ChainStatus, ChainView, SignerState, StorageState};

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use alys_chain::consensus::{Proposal, Refusal, SigningRecord, SigningState, SlotTime};
 use alys_chain::{Approval, BlockId, Header, PublicKey, Required, Rules, Seat, SecretKey, SetId, Slot};
-use alys_storage::{Store, StoreError};
+use alys_storage::{Batch, Durability, Store, StoreError};
 use thiserror::Error;
 
 use super::view::SignerState;
@@ -45,23 +45,30 @@ pub enum SignError<E> {
     Commit(E),
 }
 
+/// Puts on record that a key has signed nothing yet, before the first start with it. It is durable when this returns, so a node that is killed
+/// before its first signature still knows. For the caller to be sure of: a key that signed elsewhere could sign twice for a slot. Where a record is
+/// there already, or any block above genesis, nothing is written.
+///
+/// # Errors
+/// When the store fails.
+pub fn begin_record(store: &dyn Store, genesis: BlockId) -> Result<(), StoreError> {
+    if store.signing_record()?.is_some() || store.head()?.id != genesis {
+        return Ok(());
+    }
+    let mut batch = Batch::new();
+    batch.record_signing(SigningRecord::unused(genesis));
+    store.commit(batch, Durability::Durable).map(drop)
+}
+
 impl Signer {
-    /// Loads the record of what was signed. Without one, the key has signed nothing only if the caller knows it to be new on this network
-    /// (`fresh`) and the store holds nothing but genesis; else the record is lost, and `now` is the slot of the restart.
+    /// Loads the record of what was signed. Without one it is lost, and `now` is the slot of the restart: a key that is new on this network has
+    /// one from [`begin_record`].
     ///
     /// # Errors
     /// When the store fails. A damaged record is a lost one.
-    pub fn open(
-        rules: Arc<Rules>,
-        key: SecretKey,
-        store: &dyn Store,
-        fresh: bool,
-        now: Slot,
-    ) -> Result<Self, StoreError> {
-        let unused = SigningRecord { last: Slot::ZERO, block: rules.genesis_id(), lock: Slot::ZERO };
+    pub fn open(rules: Arc<Rules>, key: SecretKey, store: &dyn Store, now: Slot) -> Result<Self, StoreError> {
         let state = match store.signing_record() {
             Ok(Some(record)) => SigningState::Known(record),
-            Ok(None) if fresh && store.head()?.id == rules.genesis_id() => SigningState::Known(unused),
             Ok(None) | Err(StoreError::Corrupted { .. }) => SigningState::Lost { restart: now },
             Err(error) => return Err(error),
         };

@@ -9,13 +9,14 @@ use alys_chain::{Moment, UnixMillis};
 use alys_peers::{Action, Event, Explanation, Observation, Operation, PeerMachine, Ranked, Settings};
 use alys_transport as transport;
 use alys_wire::{Address, PeerId};
+use bytes::Bytes;
 use rand_core::Rng;
 use tokio::sync::watch;
 
 use super::Parts;
 use super::ingress::{
-    Everybody, GetAvailablePeers, GetBestPeers, GetPeerStatus, News, Offended, Order, PeerTable, Saved, Tick,
-    UpdatePeerScore,
+    Everybody, GetAvailablePeers, GetBestPeers, GetPeerStatus, GetStates, News, Offended, Order, PeerTable,
+    Saved, Tick, UpdatePeerScore,
 };
 use crate::network::{Listener, Present};
 
@@ -253,6 +254,12 @@ impl Handler<GetBestPeers> for PeerActor {
 impl Handler<GetAvailablePeers> for PeerActor {
     async fn handle(&mut self, _: GetAvailablePeers, _: &mut Context<Self>) -> Vec<Ranked> {
         self.machine.best(self.now(), usize::MAX, Operation::BlockDownload)
+    }
+}
+
+impl Handler<GetStates> for PeerActor {
+    async fn handle(&mut self, _: GetStates, _: &mut Context<Self>) -> Bytes {
+        self.machine.snapshot(self.now()).into()
     }
 }
 

@@ -8,6 +8,7 @@ use alys_chain::AuthorityIndex;
 use alys_peers::{Explanation, Observation, Offence, Operation, Ranked, Totals};
 use alys_transport::{Direction, DisconnectReason};
 use alys_wire::{Address, PeerId};
+use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::actor::PeerActor;
@@ -109,6 +110,14 @@ impl PeerMailbox {
     /// When the actor does not answer in time.
     pub async fn get_available_peers(&self) -> Result<Vec<Ranked>, AskError> {
         self.addr.ask(GetAvailablePeers).await
+    }
+
+    /// The whole book, in its own encoding: what a checkpoint keeps of it.
+    ///
+    /// # Errors
+    /// When the actor does not answer in time.
+    pub async fn get_states(&self) -> Result<Bytes, AskError> {
+        self.addr.ask(GetStates).await
     }
 
     /// The connected and the banned, renewed each second.
@@ -335,6 +344,15 @@ pub struct GetAvailablePeers;
 impl Message for GetAvailablePeers {
     type Reply = Vec<Ranked>;
     const NAME: &'static str = "get available peers";
+}
+
+/// See [`PeerMailbox::get_states`].
+#[derive(Clone, Copy, Debug)]
+pub struct GetStates;
+
+impl Message for GetStates {
+    type Reply = Bytes;
+    const NAME: &'static str = "get states";
 }
 
 /// Each second.

@@ -15,4 +15,4 @@ mod watch;
 mod wiring;
 
 pub use node::{Node, start};
-pub use parts::{Authority, Base, Connect, Parts, Settings, StartError};
+pub use parts::{Base, Connect, Parts, Settings, StartError};

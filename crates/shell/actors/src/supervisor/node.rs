@@ -48,7 +48,7 @@ struct Metrics {
 /// Outside a tokio runtime.
 pub fn start(parts: Parts) -> Result<Node, StartError> {
     let Parts { base, connect, authority } = parts;
-    let signer = authority.map(|authority| base.signer(authority)).transpose()?;
+    let signer = authority.map(|key| base.signer(key)).transpose()?;
     let chain = chain::mailbox(&base.network, &base.settings.chain);
     let source = source(&base, &chain.0, signer.clone());
     let (transport, events) = connect(source).map_err(StartError::Transport)?;
@@ -151,6 +151,7 @@ impl Mailboxes {
             randomness: base.randomness,
             authority: signer.map(|signer| *signer.public_key()),
             checkpoints: base.checkpoints.clone(),
+            flight_recorder: base.flight_recorder.clone(),
             metrics: metrics.sync.clone(),
         }
     }

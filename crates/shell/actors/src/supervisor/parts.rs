@@ -1,5 +1,6 @@
 //! What a node is made of.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use alys_actor::{Clock, Fault, Pool, Randomness};
@@ -25,15 +26,6 @@ pub struct Settings {
     pub sync: sync::Config,
 }
 
-/// The key of an authority.
-pub struct Authority {
-    /// Its secret.
-    pub key: SecretKey,
-    /// Whether it is known to have signed nothing on this network yet. Of a key that has, or may have, the record must be in the store; else it
-    /// signs nothing until it holds a certificate of a slot after this start.
-    pub fresh: bool,
-}
-
 /// Makes the transport, which serves peers from this source. Called once, at the start.
 pub type Connect =
     Box<dyn FnOnce(Arc<dyn BlockSource>) -> Result<(Arc<dyn Transport>, Events), Fault> + Send>;
@@ -44,8 +36,9 @@ pub struct Parts {
     pub base: Base,
     /// Makes the transport.
     pub connect: Connect,
-    /// The authority that this node is, if it is one.
-    pub authority: Option<Authority>,
+    /// The key of the authority that this node is, if it is one. The record of what it signed is in the store (of a new key from
+    /// [`begin_record`](crate::chain::begin_record)); else it signs nothing until it holds a certificate of a slot after this start.
+    pub authority: Option<SecretKey>,
 }
 
 /// What several actors need.
@@ -59,6 +52,8 @@ pub struct Base {
     pub store: Arc<dyn Store>,
     /// Where checkpoints are kept, if anywhere.
     pub checkpoints: Option<Arc<Checkpoints>>,
+    /// Where sync leaves its flight recorder when it crashes, if anywhere.
+    pub flight_recorder: Option<Arc<Path>>,
     /// Where the peer book is kept.
     pub book: Book,
     /// Who we are on the network: whom the transport is going to be.
@@ -73,10 +68,10 @@ pub struct Base {
 
 impl Base {
     /// The one signer of this process.
-    pub(super) fn signer(&self, authority: Authority) -> Result<Arc<Signer>, StoreError> {
+    pub(super) fn signer(&self, key: SecretKey) -> Result<Arc<Signer>, StoreError> {
         let rules = self.network.rules.clone();
         let now = rules.slot_at(self.clock.unix()).unwrap_or_default();
-        Signer::open(rules, authority.key, self.store.as_ref(), authority.fresh, now).map(Arc::new)
+        Signer::open(rules, key, self.store.as_ref(), now).map(Arc::new)
     }
 }
 

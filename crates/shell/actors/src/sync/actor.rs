@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use alys_actor::{Actor, Context, Fault, Handler, Lane, Message, Stream, TaskHandle};
 use alys_chain::{AuthorityIndex, Moment, SetId, Slot};
-use alys_sync::{Action, Event, Federation, LeaseId, Report, Start, SyncMachine, SyncStatus};
+use alys_sync::{
+    Action, Condition, Crossing, Event, Federation, LeaseId, Report, Start, SyncMachine, SyncStatus,
+};
 use alys_wire::PeerId;
 use futures::stream;
 use tokio::sync::broadcast::error::RecvError;
@@ -45,6 +47,8 @@ pub struct SyncActor {
     pub(super) batch_runs: bool,
     /// The set of the present slot, as the machine knows it.
     set: Option<SetId>,
+    /// It was told to stop: what ends otherwise has crashed.
+    pub(super) is_stopped: bool,
     /// Why the machine refused the last command, if it did.
     pub(super) refused: Option<&'static str>,
 }
@@ -72,6 +76,7 @@ impl SyncActor {
             nudge: Nudge::default(),
             batch_runs: false,
             set: None,
+            is_stopped: false,
             refused: None,
         }
     }
@@ -143,6 +148,7 @@ impl SyncActor {
             Report::ImportFailing { reason, attempts, .. } => {
                 tracing::warn!(%reason, attempts, "blocks cannot be imported");
             }
+            Report::GateCrossed(crossing) => tell_crossing(crossing),
             other => tracing::info!(?other, "sync"),
         }
     }
@@ -196,6 +202,17 @@ impl SyncActor {
     }
 }
 
+/// The codes are part of the interface: alerts look for them.
+fn tell_crossing(crossing: &Crossing) {
+    let told = |c: &Condition| format!("{} is {}", c.name, c.value);
+    let changed = crossing.changed.iter().map(told).collect::<Vec<_>>().join("; ");
+    if crossing.open {
+        tracing::info!(code = "gate_opened", %changed, "this node may produce");
+    } else {
+        tracing::warn!(code = "gate_closed", %changed, "this node may not produce any more");
+    }
+}
+
 impl Actor for SyncActor {
     type Seed = Seed;
 
@@ -208,6 +225,10 @@ impl Actor for SyncActor {
         self.look_for_checkpoint(ctx);
         self.parts.network.introduce();
         Ok(())
+    }
+
+    async fn stopping(&mut self, _: &mut Context<Self>) {
+        self.is_stopped = true;
     }
 }
 

@@ -32,6 +32,10 @@ impl Message for BatchDone {
 impl Handler<ProcessBlockBatch> for SyncActor {
     async fn handle(&mut self, message: ProcessBlockBatch, ctx: &mut Context<Self>) {
         let ProcessBlockBatch { blocks, from_peer, reply } = message;
+        if self.machine.status(self.now()).paused {
+            reply.send(Err(BatchRefused::Paused)).ok();
+            return;
+        }
         if self.batch_runs {
             // Whoever asked may be gone already.
             reply.send(Err(BatchRefused::Busy)).ok();

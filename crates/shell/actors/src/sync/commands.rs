@@ -1,11 +1,19 @@
 //! What people and the chain ask of sync.
 
+use std::collections::BTreeMap;
+
 use alys_actor::{Context, Handler};
-use alys_sync::{Event, GateReport, SyncStatus};
+use alys_chain::BlockRef;
+use alys_sync::{Event, Explain, GateReport, PartitionView, SyncStatus};
+
+use alys_wire::PeerId;
 
 use super::Seed;
 use super::actor::SyncActor;
-use super::ingress::{CanProduceBlocks, GetSyncStatus, PauseSync, ResumeSync, StartSync, StopSync};
+use super::ingress::{
+    CanProduceBlocks, GetExplain, GetPartition, GetProvenHeads, GetSyncStatus, PauseSync, ResumeSync,
+    StartSync, StopSync,
+};
 use super::refusals::Refused;
 
 impl SyncActor {
@@ -28,12 +36,28 @@ impl SyncActor {
     }
 }
 
+impl SyncActor {
+    /// Whether this block can be on the chain that is here. One read of the store, for a command that is given once in a while.
+    fn check_checkpoint(&self, block: BlockRef) -> Result<(), Refused> {
+        let BlockRef { height, slot, id } = block;
+        // Clocks differ: a block of the next slot may exist already.
+        if height.get() > slot.get() || slot > self.slot().saturating_add(1) {
+            return Err(Refused::Impossible { height, slot });
+        }
+        match self.parts.store.canonical(height).map_err(|why| Refused::Store(why.to_string()))? {
+            Some(ours) if ours != id => Err(Refused::Contradicted { height, ours, theirs: id }),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Handler<StartSync> for SyncActor {
     async fn handle(&mut self, order: StartSync, ctx: &mut Context<Self>) -> Result<(), Refused> {
         let next = self.view.borrow().head.height.saturating_add(1);
         if let Some(from) = order.from_height.filter(|from| *from > next) {
             return Err(Refused::Hole { from, next });
         }
+        order.checkpoint.map_or(Ok(()), |block| self.check_checkpoint(block))?;
         self.tick(ctx);
         let start = Event::Start(self.start_of(&order));
         self.command(ctx, start, Seed { order: Some(order), paused: false })
@@ -61,6 +85,24 @@ impl Handler<ResumeSync> for SyncActor {
 impl Handler<GetSyncStatus> for SyncActor {
     async fn handle(&mut self, _: GetSyncStatus, _: &mut Context<Self>) -> SyncStatus {
         self.machine.status(self.now())
+    }
+}
+
+impl Handler<GetExplain> for SyncActor {
+    async fn handle(&mut self, _: GetExplain, _: &mut Context<Self>) -> Explain {
+        self.machine.explain(self.now())
+    }
+}
+
+impl Handler<GetPartition> for SyncActor {
+    async fn handle(&mut self, _: GetPartition, _: &mut Context<Self>) -> PartitionView {
+        self.machine.partition(self.now())
+    }
+}
+
+impl Handler<GetProvenHeads> for SyncActor {
+    async fn handle(&mut self, _: GetProvenHeads, _: &mut Context<Self>) -> BTreeMap<PeerId, BlockRef> {
+        self.machine.proven_heads().collect()
     }
 }
 

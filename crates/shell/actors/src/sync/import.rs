@@ -2,7 +2,7 @@
 
 use alys_actor::{Context, Handler, Message};
 use alys_chain::CertifiedHeader;
-use alys_sync::{BatchId, Event, Fault, ImportFailure, ImportTook, Tip};
+use alys_sync::{BatchId, Event, Fault, ImportFailure, Tip};
 
 use super::actor::SyncActor;
 use super::bodies::{Kept, lost_a_body};
@@ -80,9 +80,7 @@ impl Handler<ImportEnded> for SyncActor {
         let ImportEnded { batch, result } = message;
         let shown = self.view.borrow().tip();
         let event = match result {
-            Ok(Imported { tip }) => {
-                Event::Imported { batch, tip: self.newest(tip), took: ImportTook::default() }
-            }
+            Ok(Imported { tip, took }) => Event::Imported { batch, tip: self.newest(tip), took },
             Err(ImportEnd::Chain(ImportError { imported, tip, fault })) => {
                 let failure = ImportFailure { imported, fault, tip: self.newest(tip) };
                 Event::ImportFailed { batch, failure }

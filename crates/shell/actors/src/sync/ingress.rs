@@ -1,16 +1,17 @@
 //! What can be said to sync: the messages, and the mailbox with its verbs.
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 
 use alys_actor::{Addr, AskError, Lane, Mailbox, MailboxConfig, Message, Overflow, SendError};
 use alys_chain::{AuthorityIndex, BlockRef, CertifiedBlock, Height, Slot};
-use alys_sync::{GateReport, Mode, SyncStatus, WaitingFor};
+use alys_sync::{Explain, GateReport, Mode, PartitionView, SyncStatus, WaitingFor};
 use alys_transport::DisconnectReason;
 use alys_wire::PeerId;
 use tokio::sync::{oneshot, watch};
 
 use super::actor::SyncActor;
-use super::checkpoints::Recovered;
+use super::desk::Recovered;
 use super::refusals::{BatchImported, BatchRefused, CheckpointFailed, Refused};
 
 /// The name of the actor in status, events and logs.
@@ -46,6 +47,18 @@ pub struct ResumeSync;
 /// The state for people and programs.
 #[derive(Clone, Copy, Debug)]
 pub struct GetSyncStatus;
+
+/// Why is the rate what it is?
+#[derive(Clone, Copy, Debug)]
+pub struct GetExplain;
+
+/// Which side of a split is this node on?
+#[derive(Clone, Copy, Debug)]
+pub struct GetPartition;
+
+/// The best block that each connected peer has proven, where it has proven any.
+#[derive(Clone, Copy, Debug)]
+pub struct GetProvenHeads;
 
 /// May this node produce in this slot?
 #[derive(Clone, Copy, Debug)]
@@ -145,6 +158,9 @@ message!(StopSync, Result<(), Refused>, "StopSync", Control, Wait);
 message!(PauseSync, Result<(), Refused>, "PauseSync", Control, Wait);
 message!(ResumeSync, Result<(), Refused>, "ResumeSync", Control, Wait);
 message!(GetSyncStatus, SyncStatus, "GetSyncStatus", Control, Wait);
+message!(GetExplain, Explain, "GetExplain", Control, Wait);
+message!(GetPartition, PartitionView, "GetPartition", Control, Wait);
+message!(GetProvenHeads, BTreeMap<PeerId, BlockRef>, "GetProvenHeads", Control, Wait);
 message!(CanProduceBlocks, GateReport, "CanProduceBlocks", High, Wait);
 message!(CreateCheckpoint, (), "CreateCheckpoint", Normal, Wait);
 message!(RecoverFromCheckpoint, (), "RecoverFromCheckpoint", Normal, Wait);
@@ -244,6 +260,30 @@ impl SyncMailbox {
     /// When the actor does not answer; [`SyncMailbox::watch`] still shows the last state.
     pub async fn get_status(&self) -> Result<SyncStatus, AskError> {
         self.addr.ask(GetSyncStatus).await
+    }
+
+    /// Why the rate is what it is: the limit, who holds the head, what was blamed, hedged and adapted.
+    ///
+    /// # Errors
+    /// When the actor does not answer.
+    pub async fn get_explain(&self) -> Result<Explain, AskError> {
+        self.addr.ask(GetExplain).await
+    }
+
+    /// Which side of a split this node is on, and how the proven heads split.
+    ///
+    /// # Errors
+    /// When the actor does not answer.
+    pub async fn get_partition(&self) -> Result<PartitionView, AskError> {
+        self.addr.ask(GetPartition).await
+    }
+
+    /// The best block that each connected peer has proven, where it has proven any: not what it says, but what it showed certified.
+    ///
+    /// # Errors
+    /// When the actor does not answer.
+    pub async fn get_proven_heads(&self) -> Result<BTreeMap<PeerId, BlockRef>, AskError> {
+        self.addr.ask(GetProvenHeads).await
     }
 
     /// May this node produce in this slot? With every condition and its value.

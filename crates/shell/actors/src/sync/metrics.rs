@@ -19,6 +19,12 @@ pub struct Done {
     kind: &'static str,
 }
 
+/// A crossing of the gate.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Crossed {
+    to: &'static str,
+}
+
 /// A condition of the gate.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct OfGate {
@@ -44,6 +50,8 @@ pub struct SyncMetrics {
     pub held: Gauge,
     /// Conditions of the gate, when it was last asked: 1 where one holds.
     pub conditions: Family<OfGate, Gauge>,
+    /// Times that the gate opened or closed and stayed so.
+    pub crossings: Family<Crossed, Counter>,
     /// Headers that were checked and good.
     pub headers_verified: Counter,
     /// Bodies that were checked and good.
@@ -78,6 +86,8 @@ impl SyncMetrics {
         to.register_with_unit("held", "Bodies held or reserved", Unit::Bytes, self.held.clone());
         let conditions = "Conditions for producing when last asked: 1 where one holds";
         to.register("gate_condition", conditions, self.conditions.clone());
+        let crossings = "Times that the gate opened or closed, and stayed so";
+        to.register("gate_crossings", crossings, self.crossings.clone());
         to.register("headers_verified", "Headers checked and good", self.headers_verified.clone());
         to.register("bodies_verified", "Bodies checked and good", self.bodies_verified.clone());
         to.register_with_unit("bodies_received", "Bodies that came", Unit::Bytes, self.body_bytes.clone());
@@ -88,6 +98,12 @@ impl SyncMetrics {
         to.register("checkpoints", "Checkpoints written", self.checkpoints.clone());
         let failures = "Checkpoints that could not be written";
         to.register("checkpoint_failures", failures, self.checkpoint_failures.clone());
+    }
+
+    /// How often the gate opened, or closed, and stayed so.
+    #[must_use]
+    pub fn crossed(&self, open: bool) -> u64 {
+        self.crossings.get_or_create(&Crossed { to: if open { "open" } else { "closed" } }).get()
     }
 
     pub(super) fn show(&self, status: &SyncStatus) {
@@ -148,6 +164,10 @@ impl SyncMetrics {
         match report {
             Report::ImportFailing { .. } => drop(self.import_failures.inc()),
             Report::Stalled { .. } => drop(self.stalls.inc()),
+            Report::GateCrossed(crossing) => {
+                let to = if crossing.open { "open" } else { "closed" };
+                self.crossings.get_or_create(&Crossed { to }).inc();
+            }
             _ => {}
         }
     }

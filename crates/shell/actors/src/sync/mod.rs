@@ -15,6 +15,8 @@ mod batch;
 mod bodies;
 mod checkpoints;
 mod commands;
+mod desk;
+mod dump;
 mod headers;
 mod import;
 mod ingress;
@@ -29,6 +31,7 @@ mod reports;
 mod verify;
 
 use core::num::{NonZeroU64, NonZeroUsize};
+use std::path::Path;
 use std::sync::Arc;
 
 use alys_actor::{ChildSpec, Clock, Pool, Randomness};
@@ -37,11 +40,11 @@ use alys_ledger::ChainId;
 use alys_storage::{Checkpoints, Store};
 
 pub use actor::SyncActor;
-pub use checkpoints::Recovered;
+pub use desk::{CheckpointDesk, Examined, Recovered};
 pub use ingress::{
-    AuthorityIdentified, Behind, CanProduceBlocks, CreateCheckpoint, GetSyncStatus, Inbox, PauseSync,
-    PeerConnected, PeerDisconnected, PeerDiscovered, ProcessBlockBatch, RecoverFromCheckpoint, ResumeSync,
-    StartSync, StopSync, SyncMailbox, mailbox,
+    AuthorityIdentified, Behind, CanProduceBlocks, CreateCheckpoint, GetExplain, GetPartition,
+    GetProvenHeads, GetSyncStatus, Inbox, PauseSync, PeerConnected, PeerDisconnected, PeerDiscovered,
+    ProcessBlockBatch, RecoverFromCheckpoint, ResumeSync, StartSync, StopSync, SyncMailbox, mailbox,
 };
 pub use metrics::SyncMetrics;
 pub use ports::{ChainPort, NetworkPort, PeerPort};
@@ -107,6 +110,8 @@ pub struct Parts {
     pub authority: Option<PublicKey>,
     /// Where checkpoints are kept; `None` keeps none.
     pub checkpoints: Option<Arc<Checkpoints>>,
+    /// Where the flight recorder goes when an incarnation crashes; `None` keeps it to itself.
+    pub flight_recorder: Option<Arc<Path>>,
     /// What is counted.
     pub metrics: SyncMetrics,
 }

@@ -51,8 +51,8 @@ pub trait PeerPort: Send + Sync + 'static {
     fn observe(&self, peer: PeerId, what: Observation);
 
     /// What this node thinks of its peers, in the book's own encoding, for a checkpoint; empty where it is not to be had.
-    fn states(&self) -> Bytes {
-        Bytes::new()
+    fn states(&self) -> BoxFuture<'static, Bytes> {
+        std::future::ready(Bytes::new()).boxed()
     }
 }
 
@@ -61,6 +61,17 @@ impl PeerPort for PeerMailbox {
         if let Err(why) = Self::observe(self, peer, what) {
             tracing::warn!(?peer, ?what, %why, "the peer book did not hear of this");
         }
+    }
+
+    fn states(&self) -> BoxFuture<'static, Bytes> {
+        let book = self.clone();
+        let states = async move {
+            Self::get_states(&book).await.unwrap_or_else(|why| {
+                tracing::warn!(%why, "the peer book does not answer: a checkpoint goes without it");
+                Bytes::new()
+            })
+        };
+        states.boxed()
     }
 }
 

@@ -1,7 +1,7 @@
 //! What sync answers to what it is told, where it takes more than a yes.
 
 use alys_actor::AskError;
-use alys_chain::{BlockRef, Height};
+use alys_chain::{BlockId, BlockRef, Height, Slot};
 use alys_sync::Offence;
 use thiserror::Error;
 
@@ -19,6 +19,27 @@ pub enum Refused {
         /// The height above the durable head.
         next: Height,
     },
+    /// The block that is to be on the chain cannot exist by now.
+    #[error("no block can have height {height} and slot {slot} by now")]
+    Impossible {
+        /// The height that was named.
+        height: Height,
+        /// The slot that was named.
+        slot: Slot,
+    },
+    /// The block that is to be on the chain is not: the store has another one at that height.
+    #[error("the store has block {ours} at height {height}, not {theirs}")]
+    Contradicted {
+        /// The height that was named.
+        height: Height,
+        /// The store's block.
+        ours: BlockId,
+        /// The block that was named.
+        theirs: BlockId,
+    },
+    /// The store could not be asked.
+    #[error("the store does not answer: {0}")]
+    Store(String),
     /// Sync did not take or answer it.
     #[error("sync does not answer: {0}")]
     Mailbox(#[from] AskError),
@@ -39,6 +60,9 @@ pub enum BatchRefused {
     /// Another one is being worked on.
     #[error("another batch is being processed")]
     Busy,
+    /// Sync is paused, and imports nothing.
+    #[error("sync is paused: it imports nothing until it is resumed")]
+    Paused,
     /// The first block stands on nothing that is here.
     #[error("the first block stands on a block that is not known here")]
     Unknown,
@@ -72,6 +96,12 @@ pub enum CheckpointFailed {
     /// Another one is being written or read.
     #[error("another checkpoint is being written or read")]
     Busy,
+    /// Blocks are being fetched, which a new beginning would throw away.
+    #[error("sync is at work: pause or stop it first")]
+    Syncing,
+    /// There is nothing to write down.
+    #[error("no block but genesis is final")]
+    NothingFinal,
     /// None of those that are there fits.
     #[error("no usable checkpoint: {0}")]
     None(String),

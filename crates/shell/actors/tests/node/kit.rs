@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alys_actor::{Clock, Pool, Randomness};
-use alys_actors::chain::ChainView;
 use alys_actors::chain::local::Network;
+use alys_actors::chain::{ChainView, begin_record};
 use alys_actors::peer::Book;
-use alys_actors::{Authority, Base, Connect, Node, Parts, Settings, StartError, start};
+use alys_actors::{Base, Connect, Node, Parts, Settings, StartError, start};
 use alys_chain::schedule::{Authority as Member, Schedule};
 use alys_chain::{Account, Genesis, SecretKey, UnixMillis};
 use alys_ledger::{ChainId, Transfer, U256, Wallet};
@@ -94,17 +94,17 @@ impl World {
             network: self.network.clone(),
             store,
             checkpoints: None,
+            flight_recorder: None,
             book: place.book.clone(),
             local,
             clock: Clock::simulated(now).0,
             pool: Pool::inline(),
             randomness: Randomness::seeded(self.seed).child(&format!("{} {}", place.number, place.lives)),
         };
-        let authority = key.map(|key| Authority {
-            key: SecretKey::from_bytes(&key.to_bytes()).unwrap(),
-            fresh: place.lives == 1,
-        });
-        Parts { base, connect: self.connect(place.number, local), authority }
+        if place.lives == 1 {
+            begin_record(base.store.as_ref(), genesis).unwrap();
+        }
+        Parts { base, connect: self.connect(place.number, local), authority: key.cloned() }
     }
 
     fn connect(&self, number: u8, local: PeerId) -> Connect {

@@ -20,6 +20,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use alys_chain::consensus::{Anchor, SigningRecord, Tree};
 use alys_chain::{
@@ -86,6 +87,8 @@ pub struct LocalChain {
     state: StoredState,
     head: BlockKey,
     executed: BTreeMap<BlockId, Executed>,
+    /// How long the last commit took.
+    committing: Duration,
 }
 
 /// How many blocks of an import are durable, and why the next one is not.
@@ -120,7 +123,14 @@ impl LocalChain {
             )));
         }
         let executor = network.executor.clone();
-        Ok(Self { network, executor, store, tree, state, head, executed })
+        let committing = Duration::ZERO;
+        Ok(Self { network, executor, store, tree, state, head, executed, committing })
+    }
+
+    /// How long the store took for the last commit: what of an import the disk is to answer for.
+    #[must_use]
+    pub const fn committing(&self) -> Duration {
+        self.committing
     }
 
     /// The durable head: the certified block with the highest slot.

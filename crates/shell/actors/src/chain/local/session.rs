@@ -9,6 +9,7 @@ use alys_chain::{
 use alys_ledger::diff::{decode_changes, encode_changes, reverse_changes};
 use alys_ledger::{AccountChange, Overlay, StateDiff};
 use alys_storage::{Batch, BlockKey, Durability, Location};
+use tokio::time::Instant;
 
 use super::block::{PreparedBlock, VerifiedBlock};
 use super::error::ChainError;
@@ -187,7 +188,9 @@ impl<'a> Session<'a> {
             self.batch.put_diff(BlockKey::new(executed.height, *id), &encode_changes(&executed.changes));
         }
         if !self.batch.is_empty() {
+            let began = Instant::now();
             self.chain.store.commit(std::mem::take(&mut self.batch), durability)?;
+            self.chain.committing = began.elapsed();
         }
         Ok(())
     }

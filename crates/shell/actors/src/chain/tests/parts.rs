@@ -28,8 +28,15 @@ fn store(world: &World, disk: &MemoryDisk) -> Arc<dyn Store> {
     store
 }
 
-fn signer(world: &World, store: &dyn Store, fresh: bool, now: u64) -> Signer {
-    Signer::open(world.network.rules.clone(), world.keys[1].clone(), store, fresh, Slot(now)).unwrap()
+fn signer(world: &World, store: &dyn Store, now: u64) -> Signer {
+    Signer::open(world.network.rules.clone(), world.keys[1].clone(), store, Slot(now)).unwrap()
+}
+
+/// One of a key that has not signed yet.
+fn new_signer(world: &World) -> Signer {
+    let store = store(world, &MemoryDisk::new());
+    begin_record(store.as_ref(), world.network.rules.genesis_id()).unwrap();
+    signer(world, store.as_ref(), 0)
 }
 
 const fn start_of(slot: u64) -> SlotTime {
@@ -44,7 +51,7 @@ fn ballot(world: &World, slot: u64) -> Ballot {
 #[tokio::test(start_paused = true)]
 async fn nothing_is_signed_before_its_record_is_durable() {
     let world = World::new(4);
-    let signer = signer(&world, store(&world, &MemoryDisk::new()).as_ref(), true, 0);
+    let signer = new_signer(&world);
     assert_eq!((signer.last_signed(), signer.state()), (None, SignerState::Ready));
     let failed = signer.approve(&ballot(&world, 2), start_of(2), |_| Err("the disk is full"));
     assert!(matches!(failed, Err(SignError::Commit("the disk is full"))));
@@ -64,7 +71,7 @@ async fn nothing_is_signed_before_its_record_is_durable() {
 #[tokio::test(start_paused = true)]
 async fn one_block_a_slot_and_only_where_there_is_a_vote() {
     let world = World::new(4);
-    let signer = signer(&world, store(&world, &MemoryDisk::new()).as_ref(), true, 0);
+    let signer = new_signer(&world);
     let commit = |_| Ok::<_, Infallible>(());
     signer.approve(&ballot(&world, 2), start_of(2), commit).unwrap();
     let header = Header { state_root: alys_chain::Hash([1; 32]), ..ballot(&world, 2).header };
@@ -80,14 +87,13 @@ async fn one_block_a_slot_and_only_where_there_is_a_vote() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_record_is_new_only_where_the_caller_and_the_store_say_so() {
+async fn without_a_record_it_counts_as_lost() {
     let world = World::new(4);
     let disk = MemoryDisk::new();
     let at_genesis = store(&world, &disk);
     let lost = SignerState::Lost { restart: Slot(9) };
-    assert_eq!(signer(&world, at_genesis.as_ref(), false, 9).state(), lost);
-    assert_eq!(signer(&world, at_genesis.as_ref(), true, 9).state(), SignerState::Ready);
-    let waiting = signer(&world, at_genesis.as_ref(), false, 9);
+    let waiting = signer(&world, at_genesis.as_ref(), 9);
+    assert_eq!(waiting.state(), lost);
     waiting.on_certificate(Slot(9), BlockId([1; 32]));
     assert_eq!(waiting.state(), lost);
     waiting.on_certificate(Slot(10), BlockId([1; 32]));
@@ -96,10 +102,23 @@ async fn a_record_is_new_only_where_the_caller_and_the_store_say_so() {
     let mut batch = Batch::new();
     batch.record_signing(record);
     at_genesis.commit(batch, Durability::Durable).unwrap();
-    assert_eq!(signer(&world, at_genesis.as_ref(), true, 9).last_signed(), Some(Slot(4)));
+    assert_eq!(signer(&world, at_genesis.as_ref(), 9).last_signed(), Some(Slot(4)));
+    begin_record(at_genesis.as_ref(), world.network.rules.genesis_id()).unwrap();
+    assert_eq!(at_genesis.signing_record().unwrap(), Some(record), "what was signed stays on record");
     disk.fail_reads(true);
     let rules = world.network.rules.clone();
-    assert!(Signer::open(rules, world.keys[1].clone(), at_genesis.as_ref(), true, Slot(9)).is_err());
+    assert!(Signer::open(rules, world.keys[1].clone(), at_genesis.as_ref(), Slot(9)).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_key_that_is_killed_before_its_first_signature_still_knows_that_it_is_new() {
+    let world = World::new(4);
+    let disk = MemoryDisk::new();
+    let genesis = world.network.rules.genesis_id();
+    begin_record(&disk.open(genesis).unwrap(), genesis).unwrap();
+    disk.crash();
+    let again = signer(&world, store(&world, &disk).as_ref(), 9);
+    assert_eq!((again.state(), again.last_signed()), (SignerState::Ready, None));
 }
 
 #[tokio::test(start_paused = true)]

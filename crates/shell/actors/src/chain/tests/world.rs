@@ -77,12 +77,15 @@ impl World {
         nodes
     }
 
-    pub async fn start(&self, authority: Option<usize>, disk: &MemoryDisk, fresh: bool) -> Node {
+    pub async fn start(&self, authority: Option<usize>, disk: &MemoryDisk, new: bool) -> Node {
         let store: Arc<dyn Store> = Arc::new(disk.open(self.network.rules.genesis_id()).unwrap());
         let rules = self.network.rules.clone();
+        if new && authority.is_some() {
+            begin_record(store.as_ref(), rules.genesis_id()).unwrap();
+        }
         let signer = authority.map(|authority| {
             let key = self.keys[authority].clone();
-            Arc::new(Signer::open(rules, key, store.as_ref(), fresh, self.slot()).unwrap())
+            Arc::new(Signer::open(rules, key, store.as_ref(), self.slot()).unwrap())
         });
         self.start_on(signer, disk, store).await
     }

@@ -1,7 +1,7 @@
 //! When this node may produce.
 
 use alys_chain::{AuthorityIndex, SetId, Slot};
-use alys_sync::{ConditionName, GateReport, Mode, Offence};
+use alys_sync::{ConditionName, GateReport, Mode, Offence, Side};
 
 use super::history::{BLOCKS, Lie, Served};
 use super::world::{Setting, World};
@@ -98,4 +98,32 @@ async fn a_sync_that_does_not_answer_is_a_closed_gate() {
     world.supervisor.shutdown().await;
     let report = world.sync.ask(world.slot()).await;
     assert!(!report.open && report.to_string().contains("mailbox"), "{report}");
+}
+
+/// One of three authorities: alone it is no quorum, with one other it is.
+#[tokio::test(start_paused = true)]
+async fn the_minority_side_stops_and_goes_on_by_itself_after_the_heal() {
+    let mut world = World::new(Setting { authority: Some(0), ..Setting::default() }).await;
+    let first = world.peer(authority(BLOCKS, 1)).await;
+    let second = world.peer(authority(BLOCKS, 2)).await;
+    world.reaches(BLOCKS).await;
+    world.passes(12).await;
+    assert_eq!((world.metrics.crossed(true), world.metrics.crossed(false)), (1, 0), "open, and it held");
+    assert_eq!(world.sync.get_partition().await.unwrap().side, Side::Whole);
+
+    for peer in [first, second] {
+        world.disconnects(peer).await;
+    }
+    world.passes(17).await;
+    let report = world.sync.can_produce(world.slot()).await.unwrap();
+    assert_eq!(missing(&report), [ConditionName::Federation, ConditionName::Partition]);
+    assert_eq!(world.sync.get_partition().await.unwrap().side, Side::Minority);
+    assert_eq!(world.metrics.crossed(false), 1);
+
+    world.peer(authority(BLOCKS, 1)).await;
+    world.passes(12).await;
+    let view = world.sync.get_partition().await.unwrap();
+    assert_eq!((view.side, view.heads.len()), (Side::Majority, 1), "two of three are a quorum");
+    assert!(world.sync.can_produce(world.slot()).await.unwrap().open);
+    assert_eq!((world.metrics.crossed(true), world.metrics.crossed(false)), (2, 1));
 }

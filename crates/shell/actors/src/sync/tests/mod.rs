@@ -2,6 +2,8 @@
 
 mod batches;
 mod checkpoints;
+mod commands;
+mod explain;
 mod gate;
 mod history;
 mod parts;

@@ -122,7 +122,7 @@ async fn commands_that_make_no_sense_are_refused_with_the_reason() {
     let until = StartSync { target_height: Some(100.into()), ..StartSync::default() };
     world.sync.start_sync(until).await.unwrap();
     let again = world.sync.start_sync(StartSync::default()).await.unwrap_err();
-    assert_eq!(again.to_string(), "sync is started already");
+    assert_eq!(again.to_string(), "sync runs already: stop it first");
     world.reaches(100).await;
     world.passes(5).await;
     assert_eq!((world.height(), world.status().mode), (100, Mode::Idle), "as far as it was told");

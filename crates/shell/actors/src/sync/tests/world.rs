@@ -2,16 +2,18 @@
 
 use core::time::Duration;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use alys_actor::{Clock, MailboxConfig, Pool, Randomness, Supervisor, SupervisorHandle};
 use alys_chain::{AuthorityIndex, BlockId, Height, Slot, UnixMillis};
 use alys_storage::{Checkpoints, MemoryDisk, Store};
-use alys_sync::{Fault, Observation, Offence, SyncStatus, Tip};
+use alys_sync::{Fault, ImportTook, Observation, Offence, SyncStatus, Tip};
 use alys_transport::simulated::{Network, SimulatedTransport};
 use alys_transport::{Command, Config as TransportConfig, Event, Events, Transport};
 use alys_wire::PeerId;
+use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::{broadcast, watch};
@@ -22,6 +24,17 @@ use crate::chain::{ChainEvent, ChainView, ImportError, Imported};
 use crate::network::Requests;
 use crate::sync::{ChainPort, Config, NetworkPort, Parts, PeerPort, SyncMailbox, SyncMetrics, mailbox};
 
+/// The shortest commit.
+const COMMIT: Duration = Duration::from_millis(5);
+
+/// How long a block takes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pace {
+    pub execute: Duration,
+    pub commit: Duration,
+    pub elsewhere: Duration,
+}
+
 /// A chain without an actor around it.
 pub struct Chain {
     local: Mutex<LocalChain>,
@@ -30,6 +43,8 @@ pub struct Chain {
     /// What the next imports fail with.
     pub failures: Mutex<Vec<Fault>>,
     pub imports: Mutex<Vec<usize>>,
+    /// How long each block of an import takes: to execute, to commit, and to wait for something else.
+    pub pace: Mutex<Pace>,
     /// The next import panics half way.
     pub crash: AtomicBool,
 }
@@ -47,6 +62,7 @@ impl Chain {
             events,
             failures: Mutex::default(),
             imports: Mutex::default(),
+            pace: Mutex::default(),
             crash: AtomicBool::new(false),
         };
         chain.show();
@@ -102,18 +118,24 @@ impl ChainPort for Port {
     fn import(&self, blocks: Vec<VerifiedBlock>) -> BoxFuture<'static, Result<Imported, ImportError>> {
         let chain = self.0.clone();
         async move {
-            // As long as a commit takes.
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            let pace = *chain.pace.lock().unwrap();
+            let count = u32::try_from(blocks.len()).unwrap();
+            // As long as a commit takes at least.
+            let took = ImportTook { execute: pace.execute * count, commit: pace.commit * count + COMMIT };
+            tokio::time::sleep(took.execute + took.commit + pace.elsewhere * count).await;
             let stopped = chain.take(&blocks);
             let tip = chain.tip();
             match stopped {
-                None => Ok(Imported { tip }),
+                None => Ok(Imported { tip, took }),
                 Some((imported, fault)) => Err(ImportError { imported, tip, fault }),
             }
         }
         .boxed()
     }
 }
+
+/// What the book holds.
+pub const STATES: &[u8] = b"the book";
 
 /// What sync said of peers.
 #[derive(Default)]
@@ -122,6 +144,10 @@ pub struct Book(Mutex<Vec<(PeerId, Observation)>>);
 impl PeerPort for Book {
     fn observe(&self, peer: PeerId, what: Observation) {
         self.0.lock().unwrap().push((peer, what));
+    }
+
+    fn states(&self) -> BoxFuture<'static, Bytes> {
+        futures::future::ready(STATES.into()).boxed()
     }
 }
 
@@ -148,6 +174,7 @@ pub struct World {
     pub node: Arc<SimulatedTransport>,
     pub sync: SyncMailbox,
     pub chain: Arc<Chain>,
+    pub store: Arc<dyn Store>,
     pub book: Arc<Book>,
     pub board: Arc<Switchboard>,
     pub metrics: SyncMetrics,
@@ -165,6 +192,7 @@ pub struct Setting {
     pub slot: u64,
     pub authority: Option<usize>,
     pub checkpoints: Option<Arc<Checkpoints>>,
+    pub flight_recorder: Option<Arc<Path>>,
     pub config: Config,
 }
 
@@ -175,6 +203,7 @@ impl Default for Setting {
             slot: HISTORY.headers.len() as u64,
             authority: None,
             checkpoints: None,
+            flight_recorder: None,
             config: Config::default(),
         }
     }
@@ -202,7 +231,7 @@ impl World {
             config: setting.config,
             rules: HISTORY.network.rules.clone(),
             chain_id: CHAIN,
-            store,
+            store: store.clone(),
             chain: Arc::new(Port(chain.clone())),
             peers: book.clone(),
             network: board.clone(),
@@ -212,13 +241,14 @@ impl World {
             randomness: Randomness::seeded(5),
             authority: setting.authority.map(|place| HISTORY.keys[place].public_key()),
             checkpoints: setting.checkpoints,
+            flight_recorder: setting.flight_recorder,
             metrics: metrics.clone(),
         };
         let supervisor = Supervisor::new(&Randomness::seeded(5)).child(inbox.child(parts)).start();
         supervisor.running().await;
         tokio::spawn(switch(events, board.clone()));
         let others = Vec::new();
-        Self { network, node, sync, chain, book, board, metrics, clock, supervisor, panics, others }
+        Self { network, node, sync, chain, store, book, board, metrics, clock, supervisor, panics, others }
     }
 
     /// Connects a peer that serves this.
@@ -239,6 +269,13 @@ impl World {
             self.sync.authority_identified(peer, authority).unwrap();
         }
         peer
+    }
+
+    /// Ends the connection to a peer.
+    pub async fn disconnects(&self, peer: PeerId) {
+        self.node.send(Command::Disconnect { peer }).unwrap();
+        self.until("the end of a connection", |world| !world.board.known.lock().unwrap().contains_key(&peer))
+            .await;
     }
 
     /// Lets time pass until this holds.
