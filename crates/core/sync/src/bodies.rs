@@ -90,6 +90,19 @@ impl Bodies {
         taken
     }
 
+    /// The highest held body.
+    #[must_use]
+    pub fn highest(&self) -> Option<Height> {
+        self.held.last_key_value().map(|(&height, _)| height)
+    }
+
+    /// The bodies of this peer that nobody verifies yet.
+    #[must_use]
+    pub fn waiting_of(&self, peer: PeerId) -> Vec<Height> {
+        let is_theirs = |height: &Height| self.held.get(height).is_some_and(|held| held.peer == peer);
+        self.unverified.iter().copied().filter(is_theirs).collect()
+    }
+
     /// The verification of this body ended without a verdict: it waits for another.
     pub fn verify_again(&mut self, height: Height, id: BlockId) {
         if self.held.get(&height).is_some_and(|held| held.id == id && !held.verified) {

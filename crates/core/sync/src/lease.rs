@@ -12,6 +12,8 @@ use alys_wire::PeerId;
 
 use crate::event::LeaseId;
 use crate::gaps::HeightRanges;
+use crate::peers::Kind;
+use crate::scheduler::HEADER_BYTES;
 
 /// What was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +75,36 @@ impl Lease {
     #[must_use]
     pub fn expires(&self, last_byte: Moment) -> Moment {
         self.deadline.min(self.asked.max(last_byte).after(self.silence))
+    }
+
+    /// What its peer was asked for, if it is part of the chain.
+    #[must_use]
+    pub const fn kind(&self) -> Option<Kind> {
+        match &self.work {
+            Work::Status => None,
+            Work::Headers(_) => Some(Kind::Headers),
+            Work::Bodies(_) => Some(Kind::Bodies),
+        }
+    }
+
+    /// The heights that it still owes, from the first to the last.
+    #[must_use]
+    pub fn heights(&self) -> Option<HeightRange> {
+        match &self.work {
+            Work::Status => None,
+            Work::Headers(range) => Some(*range),
+            Work::Bodies(work) => {
+                let (first, last) = (work.heights.iter().next()?, work.heights.iter().next_back()?);
+                Some(HeightRange::new(first.start, last.end))
+            }
+        }
+    }
+
+    /// Whether a good part of what was asked for has come: a tenth. A peer that drips is told from one that is slow.
+    #[must_use]
+    pub fn is_flowing(&self) -> bool {
+        let left = self.bodies().map_or(u64::MAX, |work| work.reserved);
+        self.bytes > 0 && self.bytes.saturating_mul(9) >= left
     }
 
     /// Its body work, if it is of that kind.
@@ -153,10 +185,15 @@ impl Leases {
         set
     }
 
-    /// Bytes of bodies that a peer still owes us, by the reservations.
+    /// Bytes that a peer still owes us: bodies by their reservations, headers by their number.
     #[must_use]
     pub fn owed_by(&self, peer: PeerId) -> u64 {
-        self.of_peer(peer).filter_map(|(_, lease)| lease.bodies()).map(|work| work.reserved).sum()
+        let owed = |lease: &Lease| match &lease.work {
+            Work::Status => 0,
+            Work::Headers(range) => HEADER_BYTES.saturating_mul(range.len()),
+            Work::Bodies(work) => work.reserved,
+        };
+        self.of_peer(peer).map(|(_, lease)| owed(lease)).sum()
     }
 }
 
@@ -202,7 +239,7 @@ mod tests {
         leases.grant(lease(2, Work::Headers(HeightRange::new(Height(10), Height(20)))));
         assert_eq!(leases.bodies_in_flight(), HeightRange::new(Height(5), Height(10)).into());
         assert_eq!(leases.headers_in_flight(), HeightRange::new(Height(10), Height(20)).into());
-        assert_eq!((leases.owed_by(peer(1)), leases.owed_by(peer(2))), (50, 0));
+        assert_eq!((leases.owed_by(peer(1)), leases.owed_by(peer(2))), (50, 3_000));
         assert_eq!(leases.of_peer(peer(1)).count(), 2);
 
         assert!(leases.end(first).is_some());

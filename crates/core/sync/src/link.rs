@@ -81,7 +81,7 @@ impl Link {
     }
 
     /// Learns from an answer of `bytes` that took `transfer` from the first byte to the last one. A quarter of the
-    /// difference counts, and a sample counts at most as the double and at least as a quarter of the estimate; the first samples
+    /// difference counts, and a sample counts at most as the double (of the first ones: four times) and at least as a quarter of the estimate; the first samples
     /// count in full, so that a fast peer is known as one after a few answers.
     pub fn learn_bandwidth(&mut self, bytes: u64, transfer: Duration) {
         let micros = transfer.max(LEAST_TRANSFER).as_micros();
@@ -91,8 +91,8 @@ impl Link {
         if rate < self.bandwidth && bytes < TELLING_BYTES && transfer < TELLING_TRANSFER {
             return;
         }
-        let sample = rate.clamp(self.bandwidth / 4, self.bandwidth.saturating_mul(2));
-        let weight = if self.samples <= 8 { 1 } else { 4 };
+        let (most, weight) = if self.samples <= 8 { (4, 1) } else { (2, 4) };
+        let sample = rate.clamp(self.bandwidth / 4, self.bandwidth.saturating_mul(most));
         self.bandwidth = moved(self.bandwidth, sample, weight).max(LEAST_BANDWIDTH);
     }
 
@@ -114,6 +114,14 @@ impl Link {
     pub fn chunk_bytes(&self) -> u64 {
         let bytes = u128::from(self.bandwidth).saturating_mul(CHUNK_TIME.as_millis()) / 1000;
         u64::try_from(bytes).unwrap_or(u64::MAX).min(MAX_CHUNK_BYTES)
+    }
+
+    /// How many bytes may be in flight: a chunk, and what the line carries in a round trip beside it.
+    #[must_use]
+    pub fn window(&self) -> u64 {
+        let time = CHUNK_TIME.saturating_add(self.rtt);
+        let bytes = u128::from(self.bandwidth).saturating_mul(time.as_millis()) / 1000;
+        u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 
     /// How long `bytes` should take, asked now.
@@ -150,11 +158,11 @@ mod tests {
     }
 
     #[test]
-    fn a_fast_peer_is_known_after_a_few_answers_and_one_sample_at_most_doubles() {
+    fn a_fast_peer_is_known_after_a_few_answers_and_one_sample_counts_for_little() {
         let mut link = Link::default();
         assert!(!link.is_measured());
         link.learn_bandwidth(1 << 30, ms(1));
-        assert_eq!(link.bandwidth, 2_000_000);
+        assert_eq!(link.bandwidth, 4_000_000);
         for _ in 0..6 {
             link.learn_bandwidth(40_000_000, ms(1000));
         }

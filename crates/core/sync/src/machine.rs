@@ -70,7 +70,7 @@ struct Checking {
 /// Bodies that are being verified.
 #[derive(Clone, Debug)]
 struct Verifying {
-    blocks: Vec<(Height, BlockId)>,
+    blocks: Vec<(Height, BlockId, PeerId)>,
     since: Moment,
 }
 
@@ -82,7 +82,7 @@ struct Watch {
     served: Moment,
 }
 
-/// What was given up by a step back: with the same head and target it is not repeated without better reason.
+/// What was given up by a step back: with the same head and target it is not repeated for a while without better reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct SteppedBack {
     head: BlockId,
@@ -116,10 +116,14 @@ pub struct SyncMachine {
     gate_watch: GateWatch,
     rate: Rate,
     lag_since: Option<Moment>,
-    stepped_back: Option<SteppedBack>,
+    stepped_back: Option<(SteppedBack, Moment)>,
     account: Account,
     recorder: Recorder,
     now: Moment,
+    /// Who was last found to have served what no correct node serves, and when; also of peers that are gone since.
+    offended: BTreeMap<PeerId, Moment>,
+    /// Chunks of bodies that were asked for.
+    chunks: u64,
     next_batch: u64,
     out: Vec<Action>,
 }
@@ -159,6 +163,8 @@ impl SyncMachine {
             account: Account::default(),
             recorder: Recorder::default(),
             now: Moment::START,
+            offended: BTreeMap::new(),
+            chunks: 1,
             next_batch: 0,
             out: Vec::new(),
         }

@@ -22,6 +22,20 @@ const LONGEST_RETRY: Duration = alys_wire::limits::MAX_RETRY_AFTER;
 /// The shortest rest that a peer may ask for: less would be a busy loop.
 const SHORTEST_RETRY: Duration = Duration::from_millis(100);
 
+/// So many requests of a kind in a row that brought nothing set a peer back: it is asked only for what nobody better can serve.
+const STRIKES: u32 = 3;
+/// Strikes count for so long: an outage that is over excuses nobody at once, and condemns nobody for ever.
+const STRIKES_FOR: Duration = Duration::from_secs(300);
+
+/// What a peer is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Headers.
+    Headers,
+    /// Bodies.
+    Bodies,
+}
+
 /// One connected peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Peer {
@@ -39,7 +53,13 @@ pub struct Peer {
     pub link: Link,
     /// When its last byte came.
     pub last_byte: Moment,
+    /// Whether a range of its headers was found good.
+    pub has_served_headers: bool,
+    /// When it last delivered an answer.
+    pub delivered: Moment,
     failures: u32,
+    fruitless: [u32; 2],
+    struck: Moment,
     rests_until: Moment,
 }
 
@@ -56,10 +76,35 @@ impl Peer {
         self.rests_until
     }
 
-    /// How many requests in a row came to nothing.
+    /// How many requests of a kind in a row came to nothing.
     #[must_use]
-    pub const fn strikes(&self) -> u32 {
-        self.failures
+    pub fn strikes(&self) -> u32 {
+        self.fruitless.into_iter().max().unwrap_or_default()
+    }
+
+    /// How far it is set back: only those with the lowest rank of all that can serve are asked.
+    #[must_use]
+    pub fn rank(&self, now: Moment) -> u32 {
+        if now.since(self.struck) >= STRIKES_FOR {
+            return 0;
+        }
+        self.strikes().saturating_sub(STRIKES - 1)
+    }
+
+    /// A request of this kind brought nothing. Returns how many did in a row, if that sets it back.
+    pub fn strike(&mut self, now: Moment, kind: Kind) -> Option<u32> {
+        if now.since(self.struck) >= STRIKES_FOR {
+            self.fruitless = [0; 2];
+        }
+        self.struck = now;
+        let count = &mut self.fruitless[kind as usize];
+        *count = count.saturating_add(1);
+        (*count >= STRIKES).then_some(*count)
+    }
+
+    /// A request of this kind brought what it was to bring.
+    pub const fn clear(&mut self, kind: Kind) {
+        self.fruitless[kind as usize] = 0;
     }
 
     /// Whether it has proven a chain that reaches `height`.
@@ -122,6 +167,22 @@ mod tests {
         peer.succeed();
         peer.fail(now);
         assert_eq!(peer.rests_until().since(now), FIRST_REST);
+    }
+
+    #[test]
+    fn three_fruitless_requests_of_a_kind_set_a_peer_back_until_one_brings_something_or_time_passes() {
+        let mut peer = Peer::default();
+        assert_eq!((peer.strike(at(0), Kind::Bodies), peer.strike(at(1), Kind::Bodies)), (None, None));
+        peer.clear(Kind::Headers);
+        assert_eq!(peer.rank(at(1)), 0);
+        assert_eq!(peer.strike(at(2), Kind::Bodies), Some(3), "good headers excuse no missing bodies");
+        assert_eq!((peer.rank(at(2)), peer.strikes()), (1, 3));
+        assert_eq!(peer.strike(at(3), Kind::Bodies), Some(4));
+        assert_eq!(peer.rank(at(3)), 2);
+        assert_eq!(peer.rank(at(300_003)), 0, "long ago");
+        assert_eq!(peer.strike(at(300_003), Kind::Bodies), None, "and it begins anew");
+        peer.clear(Kind::Bodies);
+        assert_eq!(peer.strikes(), 0);
     }
 
     #[test]

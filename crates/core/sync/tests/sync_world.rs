@@ -193,3 +193,21 @@ proptest! {
         prop_assert!(world.offences().keys().all(|peer| !honest.contains(peer)), "an honest peer was reported");
     }
 }
+
+/// In these a dead end was imported as the head, and then again after the step back from it.
+#[test]
+fn a_dead_end_that_is_served_twice_is_left_twice() {
+    run_until(random(8_743_690_719_777_003_667), 600, World::has_arrived);
+}
+
+/// In this one a forger, who rests most of the time, kept the honest peer from being asked, which had lost some requests.
+#[test]
+fn who_rests_keeps_nobody_from_being_asked() {
+    run_until(random(14_591_854_472_711_161_878), 600, World::has_arrived);
+}
+
+/// In this one bodies above the head had used its share of a small budget, and then the head turned out to be bad.
+#[test]
+fn the_head_always_finds_room() {
+    run_until(random(12_130_867_993_168_605_041), 600, World::has_arrived);
+}

@@ -1,17 +1,22 @@
 //! Bodies arrive and are verified.
 
-use alys_chain::{BlockId, Height, Moment};
+use alys_chain::{BlockId, Height, HeightRange, Moment};
 use alys_peers::{Observation, Offence};
+use alys_wire::PeerId;
 
 use super::SyncMachine;
+use super::tick::VERIFY_PATIENCE;
 use crate::blame::Fault;
 use crate::bodies::{Held, OVERHEAD_BYTES};
-use crate::event::{Action, ArrivedBody, BatchId, LeaseId};
+use crate::event::{Action, ArrivedBody, BatchId, LeaseId, Proof, Report};
 use crate::lease::Work;
 use crate::link::MAX_TIMEOUT;
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 
+/// How many offenders of the last half minute are remembered: more only lets one lot be reported twice.
+const OFFENDERS: usize = 256;
 /// The pause before bodies are verified again when that failed by a fault of ours or of the moment.
 const VERIFY_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -94,35 +99,82 @@ impl SyncMachine {
         self.act(Action::Release { ids: vec![block] });
         if let Some(lease) = self.take_lease(id) {
             self.act(Action::Cancel { lease: id });
-            self.fail_peer(now, lease.peer, Observation::Offence(Offence::Unrequested));
+            let proof = Proof { block: Some(block), ..Proof::default() };
+            self.offend(now, lease.peer, Offence::Unrequested, proof);
         }
     }
 
     pub(super) fn on_bodies_verified(&mut self, now: Moment, batch: BatchId, faults: Vec<(BlockId, Fault)>) {
         let Some(verifying) = self.verifying.remove(&batch) else { return };
-        for (height, id) in verifying.blocks {
-            match faults.iter().find(|(block, _)| *block == id).map(|(_, fault)| fault) {
+        let faults: BTreeMap<BlockId, Fault> = faults.into_iter().collect();
+        let mut guilty = BTreeMap::new();
+        for (height, id, peer) in verifying.blocks {
+            match faults.get(&id) {
                 None => self.bodies.verified(height, id),
-                Some(Fault::Peer(offence)) => self.discard_body(now, height, id, *offence),
+                Some(Fault::Peer(offence)) => {
+                    // What another one has served since is not what was found bad.
+                    if self.bodies.get(height).is_some_and(|held| held.id == id && held.peer == peer) {
+                        self.take_out(height);
+                        guilty.entry(peer).or_insert((*offence, height, id));
+                    }
+                }
                 Some(Fault::Moment(_) | Fault::Ours(_)) => {
                     self.bodies.verify_again(height, id);
                     self.verify_after = now.after(VERIFY_AGAIN_AFTER);
                 }
             }
         }
+        for (peer, (offence, height, id)) in guilty {
+            // One lot is one offence, in however many batches it is checked.
+            let is_told = self.offended.get(&peer).is_some_and(|&at| at > verifying.since);
+            if !is_told {
+                self.offend(now, peer, offence, proof_of(height, id));
+            }
+        }
+    }
+
+    pub(super) fn take_out(&mut self, height: Height) {
+        if let Some(held) = self.bodies.remove(height) {
+            self.budget.release(held.cost);
+            self.act(Action::Release { ids: vec![held.id] });
+        }
+    }
+
+    /// The peer did what no correct node does: it is reported, and what else it has served or was asked for is not waited for, nor checked.
+    pub(super) fn offend(&mut self, now: Moment, peer: PeerId, offence: Offence, proof: Proof) {
+        let leases: Vec<LeaseId> = self.leases.of_peer(peer).map(|(id, _)| id).collect();
+        leases.into_iter().for_each(|id| self.withdraw(id));
+        self.checking.retain(|_, checking| checking.peer != peer);
+        self.bodies.waiting_of(peer).into_iter().for_each(|height| self.take_out(height));
+        self.remember_offence(now, peer);
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.has_served_headers = false;
+        }
+        self.report(Report::Blamed { peer, offence, proof });
+        self.fail_peer(now, peer, Observation::Offence(offence));
+    }
+
+    fn remember_offence(&mut self, now: Moment, peer: PeerId) {
+        self.offended.retain(|_, &mut at| now.since(at) < VERIFY_PATIENCE);
+        if self.offended.len() < OFFENDERS {
+            self.offended.insert(peer, now);
+        }
     }
 
     /// The body is provably not the block's: it goes, its server is reported, another one is asked.
     pub(super) fn discard_body(&mut self, now: Moment, height: Height, id: BlockId, offence: Offence) {
         let Some(held) = self.bodies.get(height).copied().filter(|held| held.id == id) else { return };
-        self.bodies.remove(height);
-        self.budget.release(held.cost);
-        self.act(Action::Release { ids: vec![id] });
-        self.fail_peer(now, held.peer, Observation::Offence(offence));
+        self.take_out(height);
+        self.offend(now, held.peer, offence, proof_of(height, id));
     }
 
     /// The lowest linked height whose body is not held: everything waits for it.
     pub(super) fn head_of_line(&self) -> Option<Height> {
         self.bodies.missing(self.skeleton.linked_range(), &crate::gaps::HeightRanges::EMPTY).first()
     }
+}
+
+/// A body that is not the block's is proof by itself.
+const fn proof_of(height: Height, id: BlockId) -> Proof {
+    Proof { heights: Some(HeightRange::new(height, height.saturating_add(1))), block: Some(id) }
 }

@@ -108,7 +108,6 @@ impl SyncMachine {
 
     fn tuning(&self) -> Tuning {
         use crate::link::{CHUNK_TIME, PATIENCE};
-        use crate::scheduler::SKELETON_AHEAD;
-        Tuning { chunk_time: CHUNK_TIME, patience: PATIENCE, skeleton_ahead: SKELETON_AHEAD }
+        Tuning { chunk_time: CHUNK_TIME, patience: PATIENCE, skeleton_ahead: self.skeleton_ahead() }
     }
 }

@@ -1,5 +1,6 @@
 //! The skeleton grows: headers arrive, are verified, and are joined to what is there.
 
+use core::time::Duration;
 use std::sync::Arc;
 
 use alys_chain::{BlockRef, CertifiedHeader, Height, HeightRange, Moment};
@@ -8,10 +9,14 @@ use alys_wire::PeerId;
 
 use super::{Checking, SteppedBack, SyncMachine};
 use crate::blame::Fault;
-use crate::event::{Action, HeaderVerdict, LeaseId, Report};
+use crate::event::{Action, HeaderVerdict, LeaseId, Proof, Report};
 use crate::lease::{Lease, Work};
+use crate::peers::Kind;
 use crate::skeleton::Joint;
 use crate::target::Targets;
+
+/// How often the same head is left for the same target: the headers above finality are few, but a peer could make us fetch them for ever.
+const STEP_BACK_EVERY: Duration = Duration::from_secs(10);
 
 impl SyncMachine {
     pub(super) fn on_headers_arrived(
@@ -26,7 +31,8 @@ impl SyncMachine {
         lease.receive(now, bytes);
         self.heard_from(now, lease.peer);
         if !ascend_from(asked, &headers) {
-            return self.fail_peer(now, lease.peer, Observation::Offence(Offence::Unrequested));
+            let proof = Proof { heights: Some(asked), block: None };
+            return self.offend(now, lease.peer, Offence::Unrequested, proof);
         }
         self.judge_length(now, &lease, asked, &headers);
         if headers.is_empty() || (self.stands_beside(&headers) && self.step_back(now, false)) {
@@ -54,6 +60,9 @@ impl SyncMachine {
         if end >= peer_ends.map_or(asked.end, |ends| asked.end.min(ends)) {
             self.peer_delivered(now, lease);
         } else {
+            if headers.is_empty() {
+                self.strike(now, lease.peer, Kind::Headers);
+            }
             self.fail_peer(now, lease.peer, Observation::Late);
         }
     }
@@ -62,9 +71,17 @@ impl SyncMachine {
         let Some(checking) = self.checking.remove(&id) else { return };
         let peer = checking.peer;
         match verdict.fault {
-            Some(Fault::Peer(offence)) => self.fail_peer(now, peer, Observation::Offence(offence)),
+            Some(Fault::Peer(offence)) => {
+                let bad = checking.headers.get(verdict.valid).map(|header| header.certificate.block);
+                let proof = Proof { heights: Some(checking.range), block: bad };
+                self.offend(now, peer, offence, proof);
+            }
             Some(Fault::Moment(_) | Fault::Ours(_)) => self.rest_peer(now, peer),
-            None => {}
+            None => {
+                if let Some(known) = self.peers.get_mut(&peer) {
+                    known.has_served_headers = true;
+                }
+            }
         }
         let valid = checking.headers.get(..verdict.valid.min(checking.headers.len())).unwrap_or_default();
         let possible = self.possible(valid);
@@ -133,16 +150,18 @@ impl SyncMachine {
         }
     }
 
-    /// Goes on from the final block, whose descendants are being looked for again. Without proof this is done once for a head and
-    /// a target. False if it was not done: never below the final block.
+    /// Goes on from the final block, whose descendants are being looked for again. Without proof this is done now and then for a head and
+    /// a target: whoever was asked last may have led us to the same dead end again. False if it was not done: never below the final block.
     pub(super) fn step_back(&mut self, now: Moment, proven: bool) -> bool {
         let (base, finalized) = (self.skeleton.base(), self.tip.finalized);
         let this =
             SteppedBack { head: self.tip.head.id, target: self.targets.best().map(|target| target.id) };
-        if base.height <= finalized.height || (!proven && self.stepped_back == Some(this)) {
+        let is_repeated =
+            self.stepped_back.is_some_and(|(last, at)| last == this && now.since(at) < STEP_BACK_EVERY);
+        if base.height <= finalized.height || (!proven && is_repeated) {
             return false;
         }
-        self.stepped_back = Some(this);
+        self.stepped_back = Some((this, now));
         let stale = HeightRange::new(finalized.height.saturating_add(1), base.height.saturating_add(1));
         self.forget(stale);
         self.skeleton.step_back(finalized);

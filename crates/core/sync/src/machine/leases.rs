@@ -6,8 +6,9 @@ use alys_wire::PeerId;
 
 use super::SyncMachine;
 use crate::blame::Fault;
-use crate::event::{Action, LeaseEnd, LeaseId};
+use crate::event::{Action, LeaseEnd, LeaseId, Proof, Report};
 use crate::lease::{Lease, Work};
+use crate::peers::Kind;
 use crate::scheduler::MAX_BODY_BYTES;
 
 /// A server may end an answer here; a shorter one of this size is complete in its way.
@@ -34,7 +35,7 @@ impl SyncMachine {
             }
             LeaseEnd::TimedOut => self.lease_timed_out(now, &lease),
             LeaseEnd::Failed(Fault::Peer(offence)) => {
-                self.fail_peer(now, lease.peer, Observation::Offence(offence));
+                self.offend(now, lease.peer, offence, Proof { heights: lease.heights(), block: None });
             }
             LeaseEnd::Failed(Fault::Moment(_)) => self.fail_peer(now, lease.peer, Observation::Unreachable),
             LeaseEnd::Failed(Fault::Ours(_)) => self.rest_peer(now, lease.peer),
@@ -85,7 +86,20 @@ impl SyncMachine {
         if complete {
             self.peer_delivered(now, lease);
         } else {
+            if lease.bytes == 0 {
+                self.strike(now, lease.peer, Kind::Bodies);
+            }
             self.fail_peer(now, lease.peer, Observation::Late);
+        }
+    }
+
+    /// A request of this kind brought nothing. While most peers fail the reason is likelier ours, and nobody is set back.
+    pub(super) fn strike(&mut self, now: Moment, peer: PeerId, kind: Kind) {
+        if self.blame.suspects_ourselves() {
+            return;
+        }
+        if let Some(strikes) = self.peers.get_mut(&peer).and_then(|known| known.strike(now, kind)) {
+            self.report(Report::SetBack { peer, strikes });
         }
     }
 
@@ -95,6 +109,8 @@ impl SyncMachine {
         let (first_byte, transfer) = (first.since(lease.asked), now.since(first));
         if let Some(peer) = self.peers.get_mut(&lease.peer) {
             peer.succeed();
+            peer.delivered = now;
+            lease.kind().into_iter().for_each(|kind| peer.clear(kind));
             peer.link.learn_bandwidth(lease.bytes, transfer);
             if lease.alone {
                 peer.link.learn_rtt(first_byte);
@@ -104,10 +120,22 @@ impl SyncMachine {
     }
 
     fn lease_timed_out(&mut self, now: Moment, lease: &Lease) {
-        if let Some(peer) = self.peers.get_mut(&lease.peer) {
-            peer.link.learn_timeout();
+        let Some(peer) = self.peers.get_mut(&lease.peer) else { return };
+        match lease.first_byte.filter(|_| lease.is_flowing()) {
+            Some(first) => peer.link.learn_bandwidth(lease.bytes, now.since(first)),
+            None => peer.link.learn_timeout(),
         }
-        self.fail_peer(now, lease.peer, Observation::TimedOut);
+        // Whose other answers came meanwhile is well: this one was lost.
+        let is_well = peer.delivered > lease.asked;
+        if !lease.is_flowing()
+            && let Some(kind) = lease.kind()
+        {
+            self.strike(now, lease.peer, kind);
+        }
+        if !is_well {
+            self.rest_peer(now, lease.peer);
+        }
+        self.observe(now, lease.peer, Observation::TimedOut);
     }
 
     /// The peer did not deliver: it rests, and the book hears of it.

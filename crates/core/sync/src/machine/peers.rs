@@ -90,10 +90,9 @@ impl SyncMachine {
     }
 
     pub(super) fn on_federation_changed(&mut self, federation: Federation) {
-        if self.federation != federation {
-            self.federation = federation;
-            self.authorities.reset();
-        }
+        // Also where the new set is as large as the old one: its places mean other authorities.
+        self.federation = federation;
+        self.authorities.reset();
     }
 
     /// Tells people when the target is another one.

@@ -1,6 +1,7 @@
 //! What is done next, for as long as there is room: import, verify, then ask.
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 
 use alys_chain::{BlockRef, Height, HeightRange, Moment};
 use alys_wire::PeerId;
@@ -11,8 +12,9 @@ use crate::event::Action;
 use crate::import::{BATCH_BLOCKS, BATCH_BYTES};
 use crate::lease::{BodyWork, Lease, Work};
 use crate::link::MAX_TIMEOUT;
+use crate::peers::Peer;
 use crate::scheduler::{
-    self, BODIES_PER_REQUEST, BODY_LEASES_PER_PEER, HEADER_BYTES, HEADER_LEASES, HEADERS_PER_REQUEST,
+    self, BODIES_PER_REQUEST, EXPLORE_EVERY, HEADER_BYTES, HEADER_LEASES, HEADERS_PER_REQUEST,
     MAX_BODY_BYTES, Offer, SKELETON_AHEAD,
 };
 
@@ -21,6 +23,10 @@ const VERIFY_BLOCKS: usize = 256;
 /// How many verifications may be out: as many as the cores of a small machine. While all are out, what arrives waits and makes
 /// the next batch larger.
 const VERIFY_BATCHES: usize = 4;
+/// What a header costs in memory: itself, its certificate, its place in maps here and in the shell.
+const HEADER_COST: u64 = 1_024;
+/// Headers take at most this part of the budget.
+const HEADERS_SHARE: u64 = 8;
 /// How long a synced node that sees a better block waits for gossip to bring it: one slot of 2 s, and a second for the way.
 const GOSSIP_GRACE: Duration = Duration::from_secs(3);
 
@@ -68,6 +74,8 @@ impl SyncMachine {
             if headers.is_empty() {
                 return;
             }
+            let served = |(h, id)| Some((h, id, self.bodies.get(h)?.peer));
+            let blocks = blocks.into_iter().filter_map(served).collect();
             let batch = self.new_batch();
             self.verifying.insert(batch, Verifying { blocks, since: now });
             self.act(Action::VerifyBodies { batch, headers });
@@ -87,7 +95,7 @@ impl SyncMachine {
             self.step_back(now, false);
         }
         let mut missing =
-            self.skeleton.missing(top.min(self.skeleton.base().height.saturating_add(SKELETON_AHEAD)));
+            self.skeleton.missing(top.min(self.skeleton.base().height.saturating_add(self.skeleton_ahead())));
         missing.subtract(&self.leases.headers_in_flight());
         self.checking.values().for_each(|checking| missing.remove(checking.range));
         while let Some(range) = missing.lowest(u64::from(HEADERS_PER_REQUEST))
@@ -100,20 +108,27 @@ impl SyncMachine {
 
     /// Who is asked for headers from this height on: first those who have shown the target, then by speed.
     fn header_peer(&self, now: Moment, from: Height) -> Option<PeerId> {
-        let busy: Vec<PeerId> = self
-            .leases
-            .iter()
-            .filter(|(_, lease)| matches!(lease.work, Work::Headers(_)))
-            .map(|(_, lease)| lease.peer)
-            .collect();
-        if busy.len() >= HEADER_LEASES {
+        let mut busy: BTreeMap<PeerId, usize> = BTreeMap::new();
+        let headers = self.leases.iter().filter(|(_, lease)| matches!(lease.work, Work::Headers(_)));
+        headers.for_each(|(_, lease)| *busy.entry(lease.peer).or_default() += 1);
+        // What waits for its verdict counts for those whose verdicts nobody has seen.
+        for checking in self.checking.values().filter(|checking| !self.has_served_headers(checking.peer)) {
+            *busy.entry(checking.peer).or_default() += 1;
+        }
+        if busy.values().sum::<usize>() >= HEADER_LEASES {
             return None;
         }
         let slot = self.targets.best()?.slot;
-        let able = self
-            .peers
-            .iter()
-            .filter(|(id, peer)| peer.is_ready(now) && peer.reaches(from) && !busy.contains(id));
+        let reaching = || self.peers.iter().filter(|(_, peer)| peer.reaches(from));
+        // Whoever rests keeps nobody from being asked.
+        let ready = reaching().filter(|(_, peer)| peer.is_ready(now));
+        let rank = ready.map(|(_, peer)| peer.rank(now)).min()?;
+        let has_room = |id: &PeerId, peer: &Peer| {
+            let most = scheduler::header_leases(&peer.link, peer.has_served_headers);
+            busy.get(id).is_none_or(|&leases| leases < most)
+        };
+        let able = reaching()
+            .filter(|(id, peer)| peer.is_ready(now) && peer.rank(now) == rank && has_room(id, peer));
         let (shown, others): (Vec<_>, Vec<_>) =
             able.partition(|(_, peer)| peer.head.is_some_and(|head| head.slot >= slot));
         let pool = if shown.is_empty() { others } else { shown };
@@ -124,6 +139,16 @@ impl SyncMachine {
         });
         scheduler::earliest(offers, HEADER_BYTES.saturating_mul(u64::from(HEADERS_PER_REQUEST)))
             .map(|offer| offer.peer)
+    }
+
+    fn has_served_headers(&self, peer: PeerId) -> bool {
+        self.peers.get(&peer).is_some_and(|peer| peer.has_served_headers)
+    }
+
+    /// How far the skeleton may run ahead: a part of the budget is enough for its headers, whatever the budget is.
+    pub(super) fn skeleton_ahead(&self) -> u64 {
+        let fit = self.budget.total() / HEADERS_SHARE / HEADER_COST;
+        SKELETON_AHEAD.min(fit).max(u64::from(HEADERS_PER_REQUEST))
     }
 
     fn ask_headers(&mut self, now: Moment, peer: PeerId, range: HeightRange) {
@@ -141,9 +166,8 @@ impl SyncMachine {
     }
 
     fn plan_bodies(&mut self, now: Moment) {
-        if !self.peers.iter().any(|(&id, peer)| peer.is_ready(now) && self.room_at(id, false))
-            && !self.head_is_missing()
-        {
+        let has_room = |(&id, peer): (&PeerId, &Peer)| peer.is_ready(now) && self.room_at(id, peer, false);
+        if !self.peers.iter().any(has_room) && !self.head_is_missing() {
             return;
         }
         let in_flight = self.leases.bodies_in_flight();
@@ -161,22 +185,19 @@ impl SyncMachine {
     }
 
     /// Whether this peer may have one more request. The head of the line may go beyond the limit by one.
-    fn room_at(&self, peer: PeerId, is_head: bool) -> bool {
-        let Some(known) = self.peers.get(&peer) else { return false };
-        let most = if is_head {
-            BODY_LEASES_PER_PEER.saturating_add(1)
-        } else {
-            scheduler::body_leases(&known.link)
-        };
-        self.leases.of_peer(peer).filter(|(_, lease)| lease.bodies().is_some()).count() < most
+    fn room_at(&self, id: PeerId, peer: &Peer, is_head: bool) -> bool {
+        let leases = self.leases.of_peer(id).filter(|(_, lease)| lease.bodies().is_some()).count();
+        scheduler::has_room(&self.offer(id, peer), leases, is_head)
+    }
+
+    fn offer(&self, id: PeerId, peer: &Peer) -> Offer {
+        Offer { peer: id, link: peer.link, owed: self.leases.owed_by(id) }
     }
 
     /// Asks for the lowest part of `range`; which one, or `None` if nobody can be asked, or there is no room.
     fn ask_for_bodies(&mut self, now: Moment, range: HeightRange, is_head: bool) -> Option<HeightRange> {
         let cost = self.bodies.expected_cost();
-        let offer = self
-            .body_offer(now, range, false)
-            .or_else(|| is_head.then(|| self.body_offer(now, range, true))?)?;
+        let offer = self.body_offer(now, range, is_head)?;
         let mut blocks = scheduler::chunk(&offer.link, cost, self.budget.free()).min(range.len());
         let mut reserve = cost.saturating_mul(blocks);
         if blocks == 0 {
@@ -184,28 +205,44 @@ impl SyncMachine {
             (blocks, reserve) = (1, MAX_BODY_BYTES.saturating_add(OVERHEAD_BYTES));
         }
         let asked = HeightRange::new(range.start, range.start.saturating_add(blocks));
-        if !self.budget.reserve(reserve, is_head) {
+        if !self.reserve(reserve, is_head.then_some(range.start)) {
             return None;
         }
         self.ask_bodies(now, offer, asked, reserve);
         Some(asked)
     }
 
-    /// Who finishes the beginning of this range the earliest.
-    fn body_offer(&self, now: Moment, range: HeightRange, beyond: bool) -> Option<Offer> {
-        let able = |id: PeerId, peer: &crate::peers::Peer| {
-            peer.is_ready(now) && peer.has_body(range.start) && self.room_at(id, beyond)
-        };
-        let offers = self.peers.iter().filter(|&(&id, peer)| able(id, peer)).map(|(&id, peer)| Offer {
-            peer: id,
-            link: peer.link,
-            owed: self.leases.owed_by(id),
-        });
+    /// Reserves bytes. For the head, which everything above waits for, the highest held bodies make room: they may have used its share, when each of
+    /// them was the head itself.
+    fn reserve(&mut self, bytes: u64, head: Option<Height>) -> bool {
+        while !self.budget.reserve(bytes, head.is_some()) {
+            let above = self.bodies.highest().filter(|&highest| head.is_some_and(|head| highest > head));
+            let Some(height) = above else { return false };
+            self.take_out(height);
+        }
+        true
+    }
+
+    /// Who finishes the beginning of this range the earliest; now and then, but never for the head, who is known least.
+    fn body_offer(&self, now: Moment, range: HeightRange, is_head: bool) -> Option<Offer> {
+        let having = || self.peers.iter().filter(|(_, peer)| peer.has_body(range.start));
+        // Whoever rests keeps nobody from being asked.
+        let ready = having().filter(|(_, peer)| peer.is_ready(now));
+        let rank = ready.map(|(_, peer)| peer.rank(now)).min()?;
+        let offers = having()
+            .filter(|&(&id, peer)| {
+                peer.is_ready(now) && peer.rank(now) == rank && self.room_at(id, peer, is_head)
+            })
+            .map(|(&id, peer)| self.offer(id, peer));
+        if !is_head && self.chunks.is_multiple_of(EXPLORE_EVERY) {
+            return scheduler::least_known(offers);
+        }
         scheduler::earliest(offers, self.bodies.expected_cost().saturating_mul(range.len()))
     }
 
     fn ask_bodies(&mut self, now: Moment, offer: Offer, range: HeightRange, reserved: u64) {
         let Offer { peer, link, owed } = offer;
+        self.chunks = self.chunks.wrapping_add(1);
         let heights = range.start.0..range.end.0;
         let ids: Vec<_> = heights.clone().filter_map(|h| self.skeleton.id_at(Height(h))).collect();
         let wanted = ids.iter().copied().zip(heights.map(Height)).collect();

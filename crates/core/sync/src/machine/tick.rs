@@ -15,7 +15,7 @@ const STALL_AFTER: Duration = Duration::from_secs(15);
 /// Without an answer for so long, by any peer, a target is set aside: every peer has been asked several times by then.
 const TARGET_PATIENCE: Duration = Duration::from_secs(30);
 /// A verification that has not ended by now was lost with its worker; what it held is verified, or asked for, again.
-const VERIFY_PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const VERIFY_PATIENCE: Duration = Duration::from_secs(30);
 
 impl SyncMachine {
     pub(super) fn on_tick(&mut self, now: Moment, slot: Slot) {
@@ -48,7 +48,7 @@ impl SyncMachine {
         let lost: Vec<_> =
             self.verifying.iter().filter(|(_, v)| is_lost(v.since)).map(|(&id, _)| id).collect();
         for blocks in lost.into_iter().filter_map(|id| self.verifying.remove(&id)).map(|v| v.blocks) {
-            blocks.into_iter().for_each(|(height, id)| self.bodies.verify_again(height, id));
+            blocks.into_iter().for_each(|(height, id, _)| self.bodies.verify_again(height, id));
         }
     }
 
