@@ -60,6 +60,9 @@ mod eightfold {
     const ROUNDS: usize = 7;
     /// The size of a block, in bytes: an account fits into one, so the block is the first and the last of its chunk and of the message.
     const BLOCK: usize = 64;
+    /// The size of an element, as the compression takes it.
+    const LENGTH: u32 = 60;
+    const _: () = assert!(LENGTH as usize == ELEMENT_BYTES);
     /// First of the chunk, last of the chunk, root, keyed (table 3).
     const FLAGS: u32 = 1 | 2 | 8 | 16;
     /// The numbers that eight compressions make.
@@ -107,7 +110,7 @@ mod eightfold {
         state[..8].copy_from_slice(key);
         state[8..12].copy_from_slice(&INITIAL.map(splat));
         state[12] = token.wrapping_add_u32x8(splat(counter), u32x8(0, 1, 2, 3, 4, 5, 6, 7));
-        state[14] = splat(const { ELEMENT_BYTES as u32 });
+        state[14] = splat(LENGTH);
         state[15] = splat(FLAGS);
         for _ in 0..ROUNDS {
             for (mixed, [x, y]) in MIXED.iter().zip(message.as_chunks::<2>().0) {
@@ -160,7 +163,7 @@ mod eightfold {
     #[inline(always)]
     fn transpose(token: V3, words: &[u32x8; 8]) -> [__m256i; 8] {
         let simd = token.avx2;
-        let [a, b, c, d, e, f, g, h]: [__m256i; 8] = words.map(|word| cast(word));
+        let [a, b, c, d, e, f, g, h]: [__m256i; 8] = words.map(cast);
         let twos = |x, y| (simd._mm256_unpacklo_epi32(x, y), simd._mm256_unpackhi_epi32(x, y));
         let fours = |x, y| [simd._mm256_unpacklo_epi64(x, y), simd._mm256_unpackhi_epi64(x, y)];
         let ((ab0, ab1), (cd0, cd1)) = (twos(a, b), twos(c, d));
