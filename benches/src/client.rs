@@ -92,7 +92,7 @@ async fn came(mut answers: Answers) -> Result<Came> {
             Answer::Headers(headers) => came.headers.extend(headers),
             Answer::Bodies(bodies) => came.bodies.extend(bodies.into_iter().filter_map(|(_, body)| body)),
             Answer::End(outcome) => ensure!(outcome == Outcome::Done, "the source answered: {outcome}"),
-            Answer::Status(_) | Answer::Claim(_) | Answer::Report(_) => bail!("nobody asked for this"),
+            _ => bail!("nobody asked for this"),
         }
     }
     Ok(came)

@@ -5,7 +5,7 @@
 //! the stable one, over the corpus and generated inputs, with an allocator that refuses to give more than is promised.
 
 use alys_chain::checkpoint::Checkpoint;
-use alys_chain::{Approval, Body, Certificate, CertifiedHeader, Header, Invalid, Report};
+use alys_chain::{Approval, Body, Certificate, CertifiedHeader, FinalityProof, Header, Invalid, Report};
 use alys_wire::{
     Address, Frame, FrameDecoder, FrameKind, GossipMessage, Malformed, PeerId, RequestFrame, ResponseFrame,
     Status, Topic,
@@ -24,7 +24,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 18] = [
     Target {
         name: "gossip_blocks",
         decode: |data| decode_gossip(Topic::Blocks, data),
@@ -64,6 +64,11 @@ pub const TARGETS: [Target; 17] = [
     Target { name: "certificate", decode: |data| drop(Certificate::decode(data)), check: certificate },
     Target { name: "approval", decode: |data| drop(Approval::decode(data)), check: approval },
     Target { name: "report", decode: |data| drop(Report::decode(data)), check: report },
+    Target {
+        name: "finality_proof",
+        decode: |data| drop(FinalityProof::decode(data)),
+        check: finality_proof,
+    },
     Target { name: "address", decode: |data| drop(parse_address(data)), check: address },
     Target { name: "checkpoint", decode: |data| drop(Checkpoint::decode(data)), check: checkpoint },
 ];
@@ -229,6 +234,13 @@ fn approval(data: &[u8]) {
 
 fn report(data: &[u8]) {
     fixed(Report::decode(data), Report::encode, data);
+}
+
+fn finality_proof(data: &[u8]) {
+    if let Ok(proof) = FinalityProof::decode(data) {
+        assert_eq!(proof.encode(), data);
+        assert_eq!(proof.header(), &proof.subject().header);
+    }
 }
 
 fn parse_address(data: &[u8]) -> Option<Address> {

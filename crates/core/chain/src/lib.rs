@@ -17,6 +17,7 @@ pub mod checkpoint;
 pub mod claim;
 pub mod consensus;
 pub mod error;
+pub mod finality;
 #[cfg(test)]
 mod fixture;
 pub mod genesis;
@@ -39,6 +40,7 @@ pub use bls::{PossessionProof, PublicKey, SecretKey, Signature};
 pub use certificate::{Approval, Certificate, CertifiedBlock, CertifiedHeader, SetQuorum};
 pub use claim::{Claim, Parties};
 pub use error::{ClaimError, Early, Invalid};
+pub use finality::{FinalityProof, ProofFault, ProvenFinal};
 pub use genesis::{Account, Amount, Genesis};
 pub use header::Header;
 pub use ids::{AuthorityIndex, BlockId, Hash, Height, HeightRange, SetId, Slot};

@@ -6,7 +6,7 @@
 use core::time::Duration;
 
 use alys_chain::claim::Claim;
-use alys_chain::{Approval, BlockId, Certificate, CertifiedHeader, Header, Report};
+use alys_chain::{Approval, BlockId, Certificate, CertifiedHeader, FinalityProof, Header, Report};
 
 use crate::peer_id::PeerId;
 
@@ -63,6 +63,27 @@ pub const MAX_CLAIM_BYTES: usize = 256;
 
 /// A report of an authority on how far it knows the chain. Its size is fixed.
 pub const MAX_REPORT_BYTES: usize = Report::SIZE;
+
+/// The longest proof that the block of an offered state is final.
+pub const MAX_FINALITY_PROOF_BYTES: usize = FinalityProof::MAX_SIZE;
+
+/// How many states a peer may offer. It keeps two, so that one which is being fetched does not vanish when a newer one appears; more would only be
+/// more to check.
+pub const MAX_SNAPSHOTS: usize = 4;
+
+/// The lattice hashes of the 256 buckets of a state, 2,048 bytes each: everything that a bucket is checked with, in one piece.
+pub const STATE_SUMS_BYTES: usize = 256 * 2_048;
+
+/// An address and its account.
+pub const ACCOUNT_BYTES: usize = 20 + 8 + 32;
+
+/// How many accounts one frame may carry: 240 KiB, so that checking begins long before a large bucket has arrived, and an ask for another peer's
+/// blocks on the same connection does not wait behind megabytes.
+pub const MAX_ACCOUNTS_PER_FRAME: usize = 4_096;
+
+/// How many accounts a bucket may have: 63 MB, which whoever fetches it must hold until the last one has proven the first. Of 256 such buckets a
+/// state has 268 million accounts; beyond that buckets must be proven in parts.
+pub const MAX_ACCOUNTS_PER_BUCKET: usize = 1 << 20;
 
 /// The longest address in text: a DNS name has at most 253 characters, its transport and port some 25, the peer's id at most 65.
 pub const MAX_ADDRESS_BYTES: usize = 384;

@@ -136,6 +136,7 @@ fn valid() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         ("certificate", vec![samples::certificate().encode().to_vec(), samples::joint().encode().to_vec()]),
         ("approval", vec![samples::approval().encode().to_vec()]),
         ("report", vec![samples::report().encode().to_vec()]),
+        ("finality_proof", vec![samples::proof().encode()]),
         ("address", addresses()),
         ("checkpoint", checkpoints()),
     ]);

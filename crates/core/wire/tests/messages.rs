@@ -6,8 +6,9 @@ use core::time::Duration;
 
 use alys_chain::{BlockId, Body, Certificate, Header, Height};
 use alys_wire::limits::{
-    GOSSIP_VERSION, INLINE_BODY_BYTES, MAX_BODIES_PER_REQUEST, MAX_BODY_BYTES, MAX_CLAIM_BYTES,
-    MAX_GOSSIP_BYTES, MAX_HEADERS_PER_REQUEST, MAX_TRANSACTION_BYTES,
+    ACCOUNT_BYTES, GOSSIP_VERSION, INLINE_BODY_BYTES, MAX_ACCOUNTS_PER_FRAME, MAX_BODIES_PER_REQUEST,
+    MAX_BODY_BYTES, MAX_CLAIM_BYTES, MAX_GOSSIP_BYTES, MAX_HEADERS_PER_REQUEST, MAX_TRANSACTION_BYTES,
+    STATE_SUMS_BYTES,
 };
 use alys_wire::{
     Frame, FrameDecoder, FrameKind, GossipMessage, Malformed, Proposal, Request, RequestFrame, RequestId,
@@ -259,4 +260,27 @@ fn errors_name_the_limit_and_the_value() {
     let chain = Certificate::decode(&[]).map_err(Malformed::from).expect_err("empty");
     assert_eq!(chain.to_string(), "certificate takes 157 bytes, got 0");
     assert_eq!(Header::SIZE, 113);
+}
+
+/// What arrives of a response.
+fn response_arrives(response: Response) -> Result<Response, Malformed> {
+    let bytes = samples::encode_response(&ResponseFrame { id: RequestId(1), response });
+    let frame = FrameDecoder::for_responses().next_frame(&mut &bytes[..])?.expect("a whole frame");
+    ResponseFrame::decode(&frame).map(|frame| frame.response)
+}
+
+#[test]
+fn a_state_arrives_in_pieces_of_known_sizes() {
+    let sums = |size: usize| response_arrives(Response::StateSums(vec![3; size].into()));
+    assert_eq!(sums(STATE_SUMS_BYTES), Ok(Response::StateSums(vec![3; STATE_SUMS_BYTES].into())));
+    assert!(
+        matches!(sums(STATE_SUMS_BYTES - 1), Err(Malformed::TooShort { got, .. }) if got == STATE_SUMS_BYTES - 1)
+    );
+    assert!(matches!(sums(STATE_SUMS_BYTES + 1), Err(Malformed::TooLong { .. })));
+    let accounts = |size: usize| response_arrives(Response::Accounts(vec![4; size].into()));
+    let most = ACCOUNT_BYTES * MAX_ACCOUNTS_PER_FRAME;
+    assert_eq!(accounts(most), Ok(Response::Accounts(vec![4; most].into())));
+    assert_eq!(accounts(0), Err(Malformed::Empty { what: "accounts" }));
+    assert_eq!(accounts(61), Err(Malformed::Trailing { what: "accounts", extra: 1 }));
+    assert!(matches!(accounts(most + ACCOUNT_BYTES), Err(Malformed::TooLong { .. })));
 }

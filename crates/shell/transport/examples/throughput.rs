@@ -210,8 +210,8 @@ async fn count(mut reader: Answers, into: &mut Count) -> anyhow::Result<()> {
                     .map(|body| body.0.len() as u64)
                     .sum::<u64>();
             }
-            Answer::Status(_) | Answer::Claim(_) | Answer::Report(_) => into.items += 1,
             Answer::End(outcome) => anyhow::ensure!(outcome == Outcome::Done, "{outcome}"),
+            _ => into.items += 1,
         }
     }
     Ok(())

@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use alys_chain::{BlockId, Body, CertifiedHeader, Report};
+use alys_chain::{BlockId, Body, CertifiedHeader, FinalityProof, Report};
 use alys_wire::Status;
 use bytes::Bytes;
 use thiserror::Error;
@@ -25,6 +25,12 @@ pub enum Answer {
     Claim(Bytes),
     /// To a request for a report; the only piece.
     Report(Report),
+    /// To a request for the offered states: the next ones, as many as arrived together, at least one.
+    Snapshots(Vec<FinalityProof>),
+    /// To a request for the sums of a state; the only piece.
+    StateSums(Bytes),
+    /// To a request for a bucket: the next accounts, as many as arrived together, at least one piece.
+    Accounts(Vec<Bytes>),
     /// The last piece: how it ended. Comes exactly once.
     End(Outcome),
 }
@@ -36,6 +42,11 @@ impl Answer {
             Self::Status(_) | Self::End(_) => OVERHEAD + size_of::<Status>(),
             Self::Claim(claim) => OVERHEAD + claim.len(),
             Self::Report(_) => OVERHEAD + Report::SIZE,
+            Self::Snapshots(proofs) => OVERHEAD + proofs.len() * alys_wire::limits::MAX_FINALITY_PROOF_BYTES,
+            Self::StateSums(sums) => OVERHEAD + sums.len(),
+            Self::Accounts(pieces) => {
+                pieces.iter().map(|piece| OVERHEAD + piece.len()).fold(OVERHEAD, usize::saturating_add)
+            }
             Self::Headers(headers) => OVERHEAD + headers.len() * size_of::<CertifiedHeader>(),
             Self::Bodies(bodies) => bodies
                 .iter()

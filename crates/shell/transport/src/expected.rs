@@ -8,6 +8,7 @@
 use alys_chain::{BlockId, Height};
 use alys_wire::Request;
 use alys_wire::bulk::{Refusal, Response};
+use alys_wire::limits::{ACCOUNT_BYTES, MAX_ACCOUNTS_PER_BUCKET, MAX_SNAPSHOTS};
 
 use crate::answers::{Answer, Outcome, Violation};
 
@@ -19,6 +20,9 @@ pub(crate) enum Wanted {
     Report,
     Headers { next: Height, left: u32 },
     Bodies { ids: Vec<BlockId>, next: usize },
+    Snapshots { left: usize },
+    StateSums,
+    Accounts { left: usize },
     Nothing,
 }
 
@@ -30,6 +34,9 @@ impl Wanted {
             Request::Report { .. } => Self::Report,
             Request::Headers { from, count } => Self::Headers { next: *from, left: *count },
             Request::Bodies { ids } => Self::Bodies { ids: ids.clone(), next: 0 },
+            Request::Snapshots => Self::Snapshots { left: MAX_SNAPSHOTS },
+            Request::StateSums { .. } => Self::StateSums,
+            Request::Accounts { .. } => Self::Accounts { left: MAX_ACCOUNTS_PER_BUCKET },
         }
     }
 
@@ -42,7 +49,12 @@ impl Wanted {
             (_, Response::End { .. } | Response::Refused { .. }) => {}
             (Self::Status, Response::Status(_))
             | (Self::Claim, Response::Claim(_))
-            | (Self::Report, Response::Report(_)) => *self = Self::Nothing,
+            | (Self::Report, Response::Report(_))
+            | (Self::StateSums, Response::StateSums(_)) => *self = Self::Nothing,
+            (Self::Snapshots { left }, Response::Snapshot(_)) => count_down(left, 1)?,
+            (Self::Accounts { left }, Response::Accounts(bytes)) => {
+                count_down(left, bytes.len() / ACCOUNT_BYTES)?
+            }
             (Self::Headers { left: 0, .. }, Response::Header(_)) => return Err(Violation::TooMuch),
             (Self::Headers { next, left }, Response::Header(certified)) => {
                 if certified.header.height != *next {
@@ -65,6 +77,12 @@ impl Wanted {
     }
 }
 
+/// Takes `n` off what is left.
+fn count_down(left: &mut usize, n: usize) -> Result<(), Violation> {
+    *left = left.checked_sub(n).ok_or(Violation::TooMuch)?;
+    Ok(())
+}
+
 /// Pieces of one answer that arrived together.
 pub(crate) fn add(batch: &mut Option<Answer>, piece: Response) {
     match (batch.as_mut(), piece) {
@@ -77,6 +95,11 @@ pub(crate) fn add(batch: &mut Option<Answer>, piece: Response) {
         (_, Response::Status(status)) => *batch = Some(Answer::Status(status)),
         (_, Response::Claim(claim)) => *batch = Some(Answer::Claim(claim)),
         (_, Response::Report(report)) => *batch = Some(Answer::Report(report)),
+        (Some(Answer::Snapshots(proofs)), Response::Snapshot(proof)) => proofs.push(*proof),
+        (_, Response::Snapshot(proof)) => *batch = Some(Answer::Snapshots(vec![*proof])),
+        (_, Response::StateSums(sums)) => *batch = Some(Answer::StateSums(sums)),
+        (Some(Answer::Accounts(pieces)), Response::Accounts(bytes)) => pieces.push(bytes),
+        (_, Response::Accounts(bytes)) => *batch = Some(Answer::Accounts(vec![bytes])),
         (_, Response::End { .. } | Response::Refused { .. }) => {}
     }
 }

@@ -11,7 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use alys_chain::{BlockId, Body, Report};
-use alys_wire::limits::{MAX_BODIES_ANSWER_BYTES, MAX_CERTIFIED_HEADER_BYTES, MAX_RETRY_AFTER};
+use alys_wire::limits::{
+    ACCOUNT_BYTES, MAX_ACCOUNTS_PER_BUCKET, MAX_ACCOUNTS_PER_FRAME, MAX_BODIES_ANSWER_BYTES,
+    MAX_CERTIFIED_HEADER_BYTES, MAX_FINALITY_PROOF_BYTES, MAX_RETRY_AFTER, MAX_SNAPSHOTS,
+};
 use alys_wire::{PeerId, Request, Response, Status};
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -198,6 +201,8 @@ pub(crate) fn payload(piece: &Response) -> usize {
         Response::Body { body, .. } => body.0.len(),
         Response::Claim(claim) => claim.len(),
         Response::Report(_) => Report::SIZE,
+        Response::Snapshot(_) => MAX_FINALITY_PROOF_BYTES,
+        Response::StateSums(bytes) | Response::Accounts(bytes) => bytes.len(),
         Response::Missing { .. } | Response::End { .. } | Response::Refused { .. } => 0,
     }
 }
@@ -206,16 +211,18 @@ pub(crate) fn payload(piece: &Response) -> usize {
 #[derive(Debug)]
 pub(crate) struct Reading {
     request: Request,
-    /// How many of the wanted bodies are read.
+    /// How many of the wanted bodies, or accounts, are read.
     next: usize,
-    /// The bytes of those.
+    /// The bytes of those bodies.
     sent: usize,
+    /// The last account that was read.
+    after: Option<[u8; 20]>,
     over: bool,
 }
 
 impl Reading {
     pub fn new(request: Request) -> Self {
-        Self { request, next: 0, sent: 0, over: false }
+        Self { request, next: 0, sent: 0, after: None, over: false }
     }
 
     /// Whether the answer is complete.
@@ -225,7 +232,7 @@ impl Reading {
 
     /// Reads the next pieces for this asker, some [`CHUNK_BYTES`] of them.
     pub fn next(&mut self, source: &dyn BlockSource, asker: PeerId) -> Result<Vec<Response>, Unavailable> {
-        self.over = !matches!(self.request, Request::Bodies { .. });
+        self.over = !matches!(self.request, Request::Bodies { .. } | Request::Accounts { .. });
         match &self.request {
             Request::Status => Ok(vec![Response::Status(Box::new(source.status()?))]),
             Request::Claim { nonce } => {
@@ -239,7 +246,37 @@ impl Reading {
                 Ok(headers.map(|header| Response::Header(Box::new(header))).collect())
             }
             Request::Bodies { .. } => self.bodies(source),
+            Request::Snapshots => {
+                let proofs = source.snapshots()?.into_iter().take(MAX_SNAPSHOTS);
+                Ok(proofs.map(|proof| Response::Snapshot(Box::new(proof))).collect())
+            }
+            Request::StateSums { block } => {
+                Ok(vec![Response::StateSums(source.state_sums(*block)?.ok_or(Unavailable)?)])
+            }
+            Request::Accounts { block, bucket } => {
+                let (block, bucket) = (*block, *bucket);
+                self.accounts(source, block, bucket)
+            }
         }
+    }
+
+    /// One piece of a bucket. It ends where there are fewer accounts than fit into a piece.
+    fn accounts(
+        &mut self,
+        source: &dyn BlockSource,
+        block: BlockId,
+        bucket: u8,
+    ) -> Result<Vec<Response>, Unavailable> {
+        let accounts =
+            source.accounts(block, bucket, self.after, MAX_ACCOUNTS_PER_FRAME)?.ok_or(Unavailable)?;
+        self.next += accounts.len() / ACCOUNT_BYTES;
+        self.over = accounts.len() < MAX_ACCOUNTS_PER_FRAME * ACCOUNT_BYTES;
+        if self.next > MAX_ACCOUNTS_PER_BUCKET {
+            return Err(Unavailable);
+        }
+        let last = accounts.rchunks_exact(ACCOUNT_BYTES).next().and_then(|last| last.first_chunk());
+        self.after = last.copied().or(self.after);
+        Ok(if accounts.is_empty() { Vec::new() } else { vec![Response::Accounts(accounts)] })
     }
 
     fn bodies(&mut self, source: &dyn BlockSource) -> Result<Vec<Response>, Unavailable> {
@@ -378,6 +415,47 @@ mod tests {
         fn claim(&self, _: PeerId, _: [u8; NONCE_BYTES]) -> Result<Option<Bytes>, Unavailable> {
             Ok(None)
         }
+
+        /// Bucket 0 is empty, bucket 1 fills two pieces exactly, bucket 2 has no end.
+        fn accounts(
+            &self,
+            _: BlockId,
+            bucket: u8,
+            after: Option<[u8; 20]>,
+            count: usize,
+        ) -> Result<Option<Bytes>, Unavailable> {
+            let seen = after.map_or(0, |after| u32::from_be_bytes(*after.last_chunk().unwrap()));
+            let end = match bucket {
+                0 => 0,
+                1 => 2 * u32::try_from(count).unwrap(),
+                2 => u32::MAX,
+                _ => return Ok(None),
+            };
+            let accounts = (seen + 1..=end).take(count).flat_map(|n| {
+                let mut account = [0; ACCOUNT_BYTES];
+                account[16..20].copy_from_slice(&n.to_be_bytes());
+                account
+            });
+            Ok(Some(accounts.collect()))
+        }
+    }
+
+    #[test]
+    fn a_bucket_is_read_piece_by_piece_to_its_end() {
+        let source = Source { body: None, reads: Mutex::default() };
+        let read = |bucket| {
+            let mut reading = Reading::new(Request::Accounts { block: BlockId([5; 32]), bucket });
+            let mut accounts = 0;
+            while !reading.is_over() {
+                let pieces = reading.next(&source, peer(1))?;
+                accounts += pieces.iter().map(payload).sum::<usize>() / ACCOUNT_BYTES;
+            }
+            Ok(accounts)
+        };
+        assert_eq!(read(0), Ok(0));
+        assert_eq!(read(1), Ok(2 * MAX_ACCOUNTS_PER_FRAME));
+        assert_eq!(read(2), Err(Unavailable), "above the limit of a bucket");
+        assert_eq!(read(3), Err(Unavailable), "not offered");
     }
 
     #[test]
@@ -399,6 +477,8 @@ mod tests {
         assert_eq!(next(Request::Bodies { ids: vec![BlockId([5; 32])] }), Err(Unavailable));
         assert_eq!(next(Request::Claim { nonce: [0; 32] }), Err(Unavailable));
         assert_eq!(next(Request::Status), Err(Unavailable));
+        assert_eq!(next(Request::Snapshots), Ok(vec![]));
+        assert_eq!(next(Request::StateSums { block: BlockId([5; 32]) }), Err(Unavailable));
         assert_eq!(next(Request::Headers { from: Height(1), count: 3 }), Ok(vec![]));
     }
 }

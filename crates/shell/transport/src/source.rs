@@ -1,6 +1,6 @@
 //! What peers are served from.
 
-use alys_chain::{BlockId, CertifiedHeader, Height, Report};
+use alys_chain::{BlockId, CertifiedHeader, FinalityProof, Height, Report};
 use alys_wire::limits::NONCE_BYTES;
 use alys_wire::{PeerId, Status};
 use bytes::Bytes;
@@ -40,6 +40,39 @@ pub trait BlockSource: Send + Sync + 'static {
     /// # Errors
     /// [`Unavailable`] when nothing can be signed now.
     fn report(&self, _nonce: [u8; NONCE_BYTES]) -> Result<Option<Report>, Unavailable> {
+        Ok(None)
+    }
+
+    /// The states that we offer, each by the proof that its block is final, the newest first; at most
+    /// [`MAX_SNAPSHOTS`](alys_wire::limits::MAX_SNAPSHOTS). None is what a node without a state says.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the store cannot be read now.
+    fn snapshots(&self) -> Result<Vec<FinalityProof>, Unavailable> {
+        Ok(Vec::new())
+    }
+
+    /// The lattice hashes of all buckets of the offered state after this block, bucket after bucket; `None` if we do not offer it (any more).
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the store cannot be read now.
+    fn state_sums(&self, _block: BlockId) -> Result<Option<Bytes>, Unavailable> {
+        Ok(None)
+    }
+
+    /// The accounts of a bucket of the offered state after this block, addresses ascending, those behind `after` (from the first if `None`), at
+    /// most `count`: address and account of each, one behind the other. Fewer than `count` are the last. `None` if we do not offer the state (any
+    /// more).
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the store cannot be read now.
+    fn accounts(
+        &self,
+        _block: BlockId,
+        _bucket: u8,
+        _after: Option<[u8; 20]>,
+        _count: usize,
+    ) -> Result<Option<Bytes>, Unavailable> {
         Ok(None)
     }
 }

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 
 use crate::limits::{
-    BLOCK_ID_BYTES, FRAME_HEAD_BYTES, MAX_BODY_BYTES, MAX_CERTIFIED_HEADER_BYTES, MAX_CLAIM_BYTES,
-    MAX_REPORT_BYTES, MAX_REQUEST_PAYLOAD_BYTES, MAX_STATUS_BYTES, NONCE_BYTES,
+    ACCOUNT_BYTES, BLOCK_ID_BYTES, FRAME_HEAD_BYTES, MAX_ACCOUNTS_PER_FRAME, MAX_BODY_BYTES,
+    MAX_CERTIFIED_HEADER_BYTES, MAX_CLAIM_BYTES, MAX_FINALITY_PROOF_BYTES, MAX_REPORT_BYTES,
+    MAX_REQUEST_PAYLOAD_BYTES, MAX_STATUS_BYTES, NONCE_BYTES, STATE_SUMS_BYTES,
 };
 use crate::malformed::Malformed;
 
@@ -24,6 +25,12 @@ pub enum FrameKind {
     AskClaim,
     /// [`Request::Report`](super::Request::Report).
     AskReport,
+    /// [`Request::Snapshots`](super::Request::Snapshots).
+    AskSnapshots,
+    /// [`Request::StateSums`](super::Request::StateSums).
+    AskStateSums,
+    /// [`Request::Accounts`](super::Request::Accounts).
+    AskAccounts,
     /// [`RequestFrame::Cancel`](super::RequestFrame::Cancel).
     Cancel,
     /// [`Response::Status`](super::Response::Status).
@@ -38,6 +45,12 @@ pub enum FrameKind {
     Claim,
     /// [`Response::Report`](super::Response::Report).
     Report,
+    /// [`Response::Snapshot`](super::Response::Snapshot).
+    Snapshot,
+    /// [`Response::StateSums`](super::Response::StateSums).
+    StateSums,
+    /// [`Response::Accounts`](super::Response::Accounts).
+    Accounts,
     /// [`Response::End`](super::Response::End).
     End,
     /// [`Response::Refused`](super::Response::Refused).
@@ -46,12 +59,15 @@ pub enum FrameKind {
 
 impl FrameKind {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 20] = [
         Self::AskStatus,
         Self::AskHeaders,
         Self::AskBodies,
         Self::AskClaim,
         Self::AskReport,
+        Self::AskSnapshots,
+        Self::AskStateSums,
+        Self::AskAccounts,
         Self::Cancel,
         Self::Status,
         Self::Header,
@@ -59,6 +75,9 @@ impl FrameKind {
         Self::Missing,
         Self::Claim,
         Self::Report,
+        Self::Snapshot,
+        Self::StateSums,
+        Self::Accounts,
         Self::End,
         Self::Refused,
     ];
@@ -73,6 +92,9 @@ impl FrameKind {
             Self::AskClaim => 0x04,
             Self::Cancel => 0x05,
             Self::AskReport => 0x06,
+            Self::AskSnapshots => 0x07,
+            Self::AskStateSums => 0x08,
+            Self::AskAccounts => 0x09,
             Self::Status => 0x81,
             Self::Header => 0x82,
             Self::Body => 0x83,
@@ -81,6 +103,9 @@ impl FrameKind {
             Self::End => 0x86,
             Self::Refused => 0x87,
             Self::Report => 0x88,
+            Self::Snapshot => 0x89,
+            Self::StateSums => 0x8a,
+            Self::Accounts => 0x8b,
         }
     }
 
@@ -95,16 +120,21 @@ impl FrameKind {
     pub const fn max_payload(self) -> usize {
         ID_BYTES
             + match self {
-                Self::AskStatus | Self::Cancel => 0,
+                Self::AskStatus | Self::AskSnapshots | Self::Cancel => 0,
                 Self::AskHeaders => 8 + 4,
                 Self::AskBodies => MAX_REQUEST_PAYLOAD_BYTES - ID_BYTES,
                 Self::AskClaim | Self::AskReport => NONCE_BYTES,
+                Self::AskStateSums => BLOCK_ID_BYTES,
+                Self::AskAccounts => BLOCK_ID_BYTES + 1,
                 Self::Status => MAX_STATUS_BYTES,
                 Self::Header => MAX_CERTIFIED_HEADER_BYTES,
                 Self::Body => BLOCK_ID_BYTES + MAX_BODY_BYTES,
                 Self::Missing => BLOCK_ID_BYTES,
                 Self::Claim => MAX_CLAIM_BYTES,
                 Self::Report => MAX_REPORT_BYTES,
+                Self::Snapshot => MAX_FINALITY_PROOF_BYTES,
+                Self::StateSums => STATE_SUMS_BYTES,
+                Self::Accounts => MAX_ACCOUNTS_PER_FRAME * ACCOUNT_BYTES,
                 Self::End => 4,
                 Self::Refused => 1 + 4,
             }

@@ -10,7 +10,7 @@ mod payload;
 
 use core::time::Duration;
 
-use alys_chain::{BlockId, Body, CertifiedHeader, Height, Report};
+use alys_chain::{BlockId, Body, CertifiedHeader, FinalityProof, Height, Report};
 use bytes::Bytes;
 
 use crate::limits::NONCE_BYTES;
@@ -47,6 +47,20 @@ pub enum Request {
     Report {
         /// Drawn freshly for each round of requests, so that no old report can be shown again.
         nonce: [u8; NONCE_BYTES],
+    },
+    /// The states that the peer offers, each by the proof that its block is final.
+    Snapshots,
+    /// The lattice hashes of all buckets of the state after this block, which the peer offers.
+    StateSums {
+        /// The block.
+        block: BlockId,
+    },
+    /// All accounts of one bucket of the state after this block, addresses ascending.
+    Accounts {
+        /// The block.
+        block: BlockId,
+        /// The bucket.
+        bucket: u8,
     },
 }
 
@@ -99,9 +113,17 @@ pub enum Response {
     Claim(Bytes),
     /// To [`Request::Report`]. Its signature is for the receiver to check.
     Report(Report),
+    /// To [`Request::Snapshots`], one a frame, the newest first.
+    Snapshot(Box<FinalityProof>),
+    /// To [`Request::StateSums`]: exactly [`STATE_SUMS_BYTES`](crate::limits::STATE_SUMS_BYTES), bucket after bucket. Whether the header's state root
+    /// is over these is for the receiver to check.
+    StateSums(Bytes),
+    /// To [`Request::Accounts`]: the next ones, at least one, each an address and its account
+    /// ([`ACCOUNT_BYTES`](crate::limits::ACCOUNT_BYTES)). Whether they add up to the bucket is for the receiver to check.
+    Accounts(Bytes),
     /// The end of the answer. Fewer items than asked mean nothing but that these were served.
     End {
-        /// How many items (status, headers, bodies, claims, reports) were served; missing ones are not counted.
+        /// How many items (one a frame, but for missing ones) were served.
         served: u32,
     },
     /// The request is not answered, or not to its end.

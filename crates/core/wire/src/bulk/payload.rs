@@ -1,12 +1,15 @@
 //! The payloads of frames: the request id, then the SSZ encoding of the content.
 
-use alys_chain::{BlockId, Body, CertifiedHeader, Height, Report};
+use alys_chain::{BlockId, Body, CertifiedHeader, FinalityProof, Height, Report};
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{
     Frame, FrameKind, Refusal, Request, RequestFrame, RequestId, Response, ResponseFrame, RetryAfter, Status,
 };
-use crate::limits::{BLOCK_ID_BYTES, FRAME_HEAD_BYTES, MAX_BODIES_PER_REQUEST, MAX_HEADERS_PER_REQUEST};
+use crate::limits::{
+    ACCOUNT_BYTES, BLOCK_ID_BYTES, FRAME_HEAD_BYTES, MAX_ACCOUNTS_PER_FRAME, MAX_BODIES_PER_REQUEST,
+    MAX_HEADERS_PER_REQUEST, STATE_SUMS_BYTES,
+};
 use crate::malformed::Malformed;
 use crate::ssz::{self, Fields};
 
@@ -35,6 +38,11 @@ impl RequestFrame {
             }
             FrameKind::AskClaim => Request::Claim { nonce: fields.array()? },
             FrameKind::AskReport => Request::Report { nonce: fields.array()? },
+            FrameKind::AskSnapshots => Request::Snapshots,
+            FrameKind::AskStateSums => Request::StateSums { block: BlockId(fields.array()?) },
+            FrameKind::AskAccounts => {
+                Request::Accounts { block: BlockId(fields.array()?), bucket: fields.u8()? }
+            }
             other => return Err(Malformed::Unknown { what: "request type", got: other.code() }),
         };
         fields.end()?;
@@ -49,7 +57,7 @@ impl RequestFrame {
         };
         let head = begin(out, kind, *id);
         match self {
-            Self::Cancel { .. } | Self::Ask { request: Request::Status, .. } => {}
+            Self::Cancel { .. } | Self::Ask { request: Request::Status | Request::Snapshots, .. } => {}
             Self::Ask { request: Request::Headers { from, count }, .. } => {
                 out.put_u64_le(from.get());
                 out.put_u32_le(*count);
@@ -59,6 +67,11 @@ impl RequestFrame {
             }
             Self::Ask { request: Request::Claim { nonce } | Request::Report { nonce }, .. } => {
                 out.put_slice(nonce);
+            }
+            Self::Ask { request: Request::StateSums { block }, .. } => out.put_slice(block.as_bytes()),
+            Self::Ask { request: Request::Accounts { block, bucket }, .. } => {
+                out.put_slice(block.as_bytes());
+                out.put_u8(*bucket);
             }
         }
         finish(out, head, 0);
@@ -72,6 +85,9 @@ fn request_kind(request: &Request) -> FrameKind {
         Request::Bodies { .. } => FrameKind::AskBodies,
         Request::Claim { .. } => FrameKind::AskClaim,
         Request::Report { .. } => FrameKind::AskReport,
+        Request::Snapshots => FrameKind::AskSnapshots,
+        Request::StateSums { .. } => FrameKind::AskStateSums,
+        Request::Accounts { .. } => FrameKind::AskAccounts,
     }
 }
 
@@ -114,6 +130,9 @@ impl ResponseFrame {
             FrameKind::Header => Response::Header(Box::new(CertifiedHeader::decode(fields.rest())?)),
             FrameKind::Claim => Response::Claim(content()),
             FrameKind::Report => Response::Report(Report::decode(fields.rest())?),
+            FrameKind::Snapshot => Response::Snapshot(Box::new(FinalityProof::decode(fields.rest())?)),
+            FrameKind::StateSums => Response::StateSums(exactly("state sums", STATE_SUMS_BYTES, content())?),
+            FrameKind::Accounts => Response::Accounts(accounts(content())?),
             FrameKind::Body => {
                 let block = BlockId(fields.array()?);
                 Response::Body { block, body: Body(frame.payload.slice(BODY_HEAD_BYTES..)) }
@@ -124,7 +143,7 @@ impl ResponseFrame {
         Ok(Self { id, response })
     }
 
-    /// Appends the frame to `out`, but for a body's bytes: these are returned, to be sent next as they are (empty for every other frame).
+    /// Appends the frame to `out`, but for the bytes of a body or of a state: these are returned, to be sent next as they are (empty for every other frame).
     #[must_use = "a body's bytes follow the frame's head"]
     pub fn encode(&self, out: &mut BytesMut) -> Bytes {
         let head = begin(out, response_kind(&self.response), self.id);
@@ -136,6 +155,8 @@ impl ResponseFrame {
                 out.put_slice(block.as_bytes());
                 tail = body.0.clone();
             }
+            Response::StateSums(bytes) | Response::Accounts(bytes) => tail = bytes.clone(),
+            Response::Snapshot(proof) => out.put_slice(&proof.encode()),
             Response::Missing { block } => out.put_slice(block.as_bytes()),
             Response::Claim(claim) => out.put_slice(claim),
             Response::Report(report) => out.put_slice(&report.encode()),
@@ -158,8 +179,33 @@ fn response_kind(response: &Response) -> FrameKind {
         Response::Missing { .. } => FrameKind::Missing,
         Response::Claim(_) => FrameKind::Claim,
         Response::Report(_) => FrameKind::Report,
+        Response::Snapshot(_) => FrameKind::Snapshot,
+        Response::StateSums(_) => FrameKind::StateSums,
+        Response::Accounts(_) => FrameKind::Accounts,
         Response::End { .. } => FrameKind::End,
         Response::Refused { .. } => FrameKind::Refused,
+    }
+}
+
+/// Bytes of a size that is known.
+fn exactly(what: &'static str, size: usize, bytes: Bytes) -> Result<Bytes, Malformed> {
+    match bytes.len() {
+        got if got < size => Err(Malformed::TooShort { what, needed: size, got }),
+        got if got > size => Err(Malformed::Trailing { what, extra: got - size }),
+        _ => Ok(bytes),
+    }
+}
+
+/// Whole accounts, at least one.
+fn accounts(bytes: Bytes) -> Result<Bytes, Malformed> {
+    let what = "accounts";
+    match bytes.len() / ACCOUNT_BYTES {
+        _ if !bytes.len().is_multiple_of(ACCOUNT_BYTES) => {
+            Err(Malformed::Trailing { what, extra: bytes.len() % ACCOUNT_BYTES })
+        }
+        0 => Err(Malformed::Empty { what }),
+        1..=MAX_ACCOUNTS_PER_FRAME => Ok(bytes),
+        n => Err(too_many(what, MAX_ACCOUNTS_PER_FRAME, n)),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Well-formed values of every kind, the awkward ones included.
 
 use alys_chain::{
-    Approval, AuthorityIndex, Best, BlockId, Body, Certificate, CertifiedHeader, Hash, Header, Height,
-    Report, Seat, SetId, SetQuorum, Slot,
+    Approval, AuthorityIndex, Best, BlockId, Body, Certificate, CertifiedHeader, FinalityProof, Hash, Header,
+    Height, Report, Seat, SetId, SetQuorum, Slot,
 };
 use alys_wire::{
     GossipMessage, Proposal, Refusal, Request, RequestFrame, RequestId, Response, ResponseFrame, RetryAfter,
@@ -52,6 +52,12 @@ pub fn report() -> Report {
     Report { seat, best: Best { slot: Slot(9), block: header().id() }, signature: [0xb5; 48] }
 }
 
+/// As long as the shortest; it proves nothing.
+pub fn proof() -> FinalityProof {
+    let bytes = [&[2][..], &certified().encode().repeat(4)].concat();
+    FinalityProof::decode(&bytes).expect("the sizes are right")
+}
+
 pub fn body() -> Body {
     Body::encode(&[&[1; 30][..], &[2; 1], &[3; 100]]).expect("three small transactions")
 }
@@ -75,6 +81,9 @@ pub fn requests() -> Vec<RequestFrame> {
         ask(4, Request::Claim { nonce: [9; 32] }),
         RequestFrame::Cancel { id: RequestId(3) },
         ask(5, Request::Report { nonce: [8; 32] }),
+        ask(6, Request::Snapshots),
+        ask(7, Request::StateSums { block: BlockId([1; 32]) }),
+        ask(8, Request::Accounts { block: BlockId([1; 32]), bucket: 255 }),
     ]
 }
 
@@ -99,6 +108,8 @@ pub fn responses() -> Vec<ResponseFrame> {
         Response::Claim(Bytes::from_static(&[5; 61])),
         Response::End { served: 3 },
         Response::Report(report()),
+        Response::Snapshot(Box::new(proof())),
+        Response::Accounts(Bytes::from_static(&[6; 120])),
     ]);
     (1..).zip(pieces).map(|(id, response)| ResponseFrame { id: RequestId(id), response }).collect()
 }
