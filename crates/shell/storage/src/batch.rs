@@ -7,6 +7,7 @@ use alys_chain::{Body, Certificate, Hash, Header, Height, Lineage};
 use bytes::Bytes;
 
 use crate::codec;
+use crate::generation::{self, STAGED};
 use crate::tables::{Change, Table, meta};
 use crate::{BlockKey, Location, StateKey};
 
@@ -17,6 +18,7 @@ pub struct Batch {
     changes: BTreeMap<(Table, Vec<u8>), Option<Bytes>>,
     bytes: usize,
     signs: bool,
+    adopts: bool,
 }
 
 impl Batch {
@@ -84,12 +86,41 @@ impl Batch {
 
     /// Sets a value of the state.
     pub fn put_state(&mut self, key: StateKey, value: &[u8]) -> &mut Self {
-        self.put(Table::State, codec::state_key(key), Bytes::copy_from_slice(value))
+        self.put(Table::State, codec::state_key(key, 0), Bytes::copy_from_slice(value))
     }
 
     /// Removes a value of the state.
     pub fn remove_state(&mut self, key: StateKey) -> &mut Self {
-        self.delete(Table::State, codec::state_key(key))
+        self.delete(Table::State, codec::state_key(key, 0))
+    }
+
+    /// Says which state is being staged from now on: opaque here. Rows of an earlier one are to be removed before
+    /// ([`Store::clear_staged`](crate::Store::clear_staged)).
+    pub fn begin_staged(&mut self, snapshot: &[u8]) -> &mut Self {
+        self.put(Table::Meta, meta::SNAPSHOT.to_vec(), Bytes::copy_from_slice(snapshot))
+    }
+
+    /// Sets a value of the staged state.
+    pub fn stage_state(&mut self, key: StateKey, value: &[u8]) -> &mut Self {
+        let mut key = codec::state_key(key, 0);
+        key[0] |= STAGED;
+        self.put(Table::State, key, Bytes::copy_from_slice(value))
+    }
+
+    /// Says that a bucket of the staged state is complete.
+    pub fn complete_bucket(&mut self, bucket: u8) -> &mut Self {
+        self.put(Table::Meta, generation::bucket_row(bucket), Bytes::new())
+    }
+
+    /// Makes the staged state the live one. Without a staged state, as when the batch is committed again, it changes nothing.
+    pub const fn adopt_staged(&mut self) -> &mut Self {
+        self.adopts = true;
+        self
+    }
+
+    /// Moves the lowest height whose body is here, with all above it.
+    pub fn set_earliest(&mut self, height: Height) -> &mut Self {
+        self.put(Table::Meta, meta::EARLIEST.to_vec(), codec::height(height))
     }
 
     /// Stores what a block changed in the state, so that it can be undone or applied.
@@ -121,7 +152,7 @@ impl Batch {
     /// Whether there is nothing to write.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.changes.is_empty()
+        self.changes.is_empty() && !self.adopts
     }
 
     /// The keys and values in bytes: what a group commit is limited by.
@@ -132,6 +163,15 @@ impl Batch {
 
     pub(crate) const fn signs(&self) -> bool {
         self.signs
+    }
+
+    pub(crate) const fn adopts(&self) -> bool {
+        self.adopts
+    }
+
+    /// Where it moves the lowest body to.
+    pub(crate) fn earliest(&self) -> Option<&Bytes> {
+        self.changes.get(&(Table::Meta, meta::EARLIEST.to_vec()))?.as_ref()
     }
 
     pub(crate) fn put_meta(&mut self, key: &[u8], value: Bytes) {

@@ -5,6 +5,7 @@ use alys_chain::consensus::SigningRecord;
 use alys_chain::{BlockId, Certificate, Header, Height, Lineage};
 use bytes::Bytes;
 
+use crate::generation::prefix;
 use crate::{BlockKey, Location, StateKey, StoreError};
 
 /// Height and id.
@@ -57,25 +58,31 @@ pub(crate) fn header_row(header: &Header, lineage: Lineage) -> Bytes {
     row.into()
 }
 
-/// Accounts lie under `[0, address]`, buckets under `[1, bucket]`.
-pub(crate) fn state_key(key: StateKey) -> Vec<u8> {
+/// The first byte of an account's key.
+pub(crate) const ACCOUNTS: u8 = 0;
+/// The first byte of a bucket's key.
+pub(crate) const BUCKETS: u8 = 1;
+
+/// Accounts lie under `[0, address]`, buckets under `[1, bucket]`; in the second generation under 2 and 3.
+pub(crate) fn state_key(key: StateKey, generation: u8) -> Vec<u8> {
     match key {
-        StateKey::Account(address) => [&[0][..], &address].concat(),
-        StateKey::Bucket(bucket) => vec![1, bucket],
+        StateKey::Account(address) => [&[prefix(ACCOUNTS, generation)][..], &address].concat(),
+        StateKey::Bucket(bucket) => vec![prefix(BUCKETS, generation), bucket],
     }
 }
 
 /// The first key of the accounts of a bucket, or the least one behind the account `after`.
-pub(crate) fn state_start(bucket: u8, after: Option<[u8; 20]>) -> Vec<u8> {
+pub(crate) fn state_start(bucket: u8, after: Option<[u8; 20]>, generation: u8) -> Vec<u8> {
+    let kind = prefix(ACCOUNTS, generation);
     match after {
-        None => vec![0, bucket],
-        Some(address) => [&[0][..], &address, &[0]].concat(),
+        None => vec![kind, bucket],
+        Some(address) => [&[kind][..], &address, &[0]].concat(),
     }
 }
 
 /// A key behind all accounts of a bucket: longer than any of theirs.
-pub(crate) fn state_end(bucket: u8) -> Vec<u8> {
-    [&[0, bucket][..], &[0xff; 20]].concat()
+pub(crate) fn state_end(bucket: u8, generation: u8) -> Vec<u8> {
+    [&[prefix(ACCOUNTS, generation), bucket][..], &[0xff; 20]].concat()
 }
 
 pub(crate) fn location_row(location: Location) -> Bytes {
@@ -258,10 +265,14 @@ mod tests {
             address[0] = bucket;
             address
         };
-        let key = |bucket, rest| state_key(StateKey::Account(account(bucket, rest)));
-        assert!(state_start(6, None) <= key(6, 0) && key(6, 0xff) < state_end(6) && state_end(6) < key(7, 0));
-        assert!(key(255, 0xff) < state_end(255) && state_end(255) < state_key(StateKey::Bucket(0)));
-        let behind = state_start(6, Some(account(6, 9)));
+        let key = |bucket, rest| state_key(StateKey::Account(account(bucket, rest)), 0);
+        assert!(
+            state_start(6, None, 0) <= key(6, 0)
+                && key(6, 0xff) < state_end(6, 0)
+                && state_end(6, 0) < key(7, 0)
+        );
+        assert!(key(255, 0xff) < state_end(255, 0) && state_end(255, 0) < state_key(StateKey::Bucket(0), 0));
+        let behind = state_start(6, Some(account(6, 9)), 0);
         assert!(key(6, 9) < behind && behind < key(6, 10));
     }
 }

@@ -1,16 +1,18 @@
 //! The meaning of the rows: [`Store`] over any backend. Both backends share it, so they cannot differ in anything but how bytes are kept.
 
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use alys_chain::consensus::SigningRecord;
 use alys_chain::{BlockId, Body, CertifiedHeader, Hash, Height};
 use bytes::Bytes;
 
 use crate::codec::{self, Kind};
-use crate::tables::{Row, Table, Tables, View, meta};
+use crate::generation::{self, Live};
+use crate::tables::{Change, Row, Table, Tables, View, meta};
 use crate::{
-    Batch, BlockKey, CertifiedBytes, Committed, Durability, Limit, Location, StateEntry, StateKey, Store,
-    StoreError, StoredHeader,
+    Batch, BlockKey, CertifiedBytes, Committed, Durability, Limit, Location, Pinned, Staged, StateEntry,
+    StateKey, Store, StoreError, StoredHeader,
 };
 
 /// The version of the tables and rows. Another one is refused, never converted silently.
@@ -22,6 +24,9 @@ pub struct ChainStore {
     genesis: BlockId,
     /// The number of the last commit. Held during a commit: there is one writer.
     commits: Mutex<u64>,
+    live: Live,
+    /// The lowest height with a body.
+    earliest: AtomicU64,
 }
 
 impl ChainStore {
@@ -31,9 +36,13 @@ impl ChainStore {
         path: &std::path::Path,
         genesis: BlockId,
     ) -> Result<Self, StoreError> {
-        let commits = check_origin(&*tables.view()?, path, genesis)?;
+        let view = tables.view()?;
+        let commits = check_origin(&*view, path, genesis)?;
+        let (live, earliest) = (Live::load(&*view)?, read_earliest(&*view)?);
+        drop(view);
         let fresh = commits.is_none();
-        let store = Self { tables, genesis, commits: Mutex::new(commits.unwrap_or(0)) };
+        let commits = Mutex::new(commits.unwrap_or(0));
+        let store = Self { tables, genesis, commits, live, earliest: AtomicU64::new(earliest.get()) };
         if fresh {
             let mut batch = Batch::new();
             batch.put_meta(meta::GENESIS, Bytes::copy_from_slice(genesis.as_bytes()));
@@ -41,6 +50,50 @@ impl ChainStore {
             store.commit(batch, Durability::Durable)?;
         }
         Ok(store)
+    }
+
+    /// The bytes of a body; `None` where it is not here.
+    fn body_bytes(&self, view: &dyn View, id: BlockId) -> Result<Option<Bytes>, StoreError> {
+        let Some(block) = locate(view, id)? else {
+            return Ok(None);
+        };
+        let row = view.get(Table::Bodies, &codec::block_key(block))?;
+        // An empty body has no row; neither has one that never came.
+        let came =
+            block.height == Height::ZERO || block.height.get() >= self.earliest.load(Ordering::Acquire);
+        Ok(row.or_else(|| came.then(Bytes::new)))
+    }
+
+    /// One write, and what follows from it in memory.
+    fn write(
+        &self,
+        mut batch: Vec<Change>,
+        adopts: bool,
+        durability: Durability,
+    ) -> Result<Committed, StoreError> {
+        // A thread that panicked here left the number as it was: the number moves only after a write.
+        let mut commits = self.commits.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let number = commits.saturating_add(1);
+        self.live.translate(&mut batch);
+        let adopts = adopts && self.tables.view()?.get(Table::Meta, meta::SNAPSHOT)?.is_some();
+        if adopts {
+            batch.extend(self.live.replaced());
+        }
+        self.tables.write(number, batch, durability)?;
+        if adopts {
+            self.live.flip();
+        }
+        *commits = number;
+        Ok(Committed { number, durability })
+    }
+
+    /// Removes rows whose keys are those on disk.
+    fn remove(&self, rows: Vec<Change>) -> Result<(), StoreError> {
+        let mut commits = self.commits.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let number = commits.saturating_add(1);
+        self.tables.write(number, rows, Durability::Buffered)?;
+        *commits = number;
+        Ok(())
     }
 
     fn pointer(&self, key: &[u8]) -> Result<BlockKey, StoreError> {
@@ -86,12 +139,51 @@ fn stored_header(
     Ok(StoredHeader { id: block.id, header, certificate, lineage })
 }
 
-fn body(view: &dyn View, id: BlockId) -> Result<Option<Bytes>, StoreError> {
-    let Some(block) = locate(view, id)? else {
-        return Ok(None);
-    };
-    // An empty body has no row.
-    Ok(Some(view.get(Table::Bodies, &codec::block_key(block))?.unwrap_or_default()))
+/// The lowest height with a body.
+fn read_earliest(view: &dyn View) -> Result<Height, StoreError> {
+    let row = view.get(Table::Meta, meta::EARLIEST)?;
+    row.map_or(Ok(Height(1)), |row| codec::read_height(&row))
+}
+
+/// A page of a bucket.
+fn accounts(
+    view: &dyn View,
+    generation: u8,
+    (bucket, after): (u8, Option<[u8; 20]>),
+    limit: Limit,
+) -> Result<Vec<StateEntry>, StoreError> {
+    let mut room = Room::new(limit);
+    let mut found = Vec::new();
+    let start = codec::state_start(bucket, after, generation);
+    for row in view.scan(Table::State, &start, &codec::state_end(bucket, generation)) {
+        let (key, value) = row?;
+        if !room.take(value.len()) {
+            break;
+        }
+        found.push(StateEntry { address: codec::read_account_key(&key)?, value });
+    }
+    Ok(found)
+}
+
+/// The state of one moment, in the generation that was live then.
+struct PinnedState {
+    view: Box<dyn View + Send + Sync>,
+    generation: u8,
+}
+
+impl Pinned for PinnedState {
+    fn state(&self, key: StateKey) -> Result<Option<Bytes>, StoreError> {
+        self.view.get(Table::State, &codec::state_key(key, self.generation))
+    }
+
+    fn accounts(
+        &self,
+        bucket: u8,
+        after: Option<[u8; 20]>,
+        limit: Limit,
+    ) -> Result<Vec<StateEntry>, StoreError> {
+        accounts(&*self.view, self.generation, (bucket, after), limit)
+    }
 }
 
 /// How much of a limit is left. The first row always fits.
@@ -200,7 +292,7 @@ impl Store for ChainStore {
     }
 
     fn body(&self, id: BlockId) -> Result<Option<Body>, StoreError> {
-        Ok(body(&*self.tables.view()?, id)?.map(Body))
+        Ok(self.body_bytes(&*self.tables.view()?, id)?.map(Body))
     }
 
     fn canonical(&self, height: Height) -> Result<Option<BlockId>, StoreError> {
@@ -236,7 +328,7 @@ impl Store for ChainStore {
         let mut room = Room::new(limit);
         let mut found = Vec::new();
         for id in ids.iter().take(limit.count) {
-            let body = body(&*view, *id)?;
+            let body = self.body_bytes(&*view, *id)?;
             if !room.take(body.as_ref().map_or(0, Bytes::len)) {
                 break;
             }
@@ -246,7 +338,7 @@ impl Store for ChainStore {
     }
 
     fn state(&self, key: StateKey) -> Result<Option<Bytes>, StoreError> {
-        self.tables.view()?.get(Table::State, &codec::state_key(key))
+        self.live.read(|live| self.tables.view()?.get(Table::State, &codec::state_key(key, live)))
     }
 
     fn accounts(
@@ -255,17 +347,39 @@ impl Store for ChainStore {
         after: Option<[u8; 20]>,
         limit: Limit,
     ) -> Result<Vec<StateEntry>, StoreError> {
+        self.live.read(|live| accounts(&*self.tables.view()?, live, (bucket, after), limit))
+    }
+
+    fn pin(&self) -> Result<Arc<dyn Pinned>, StoreError> {
+        let (view, generation) = self.live.read(|live| Ok((self.tables.pin()?, live)))?;
+        Ok(Arc::new(PinnedState { view, generation }))
+    }
+
+    fn earliest(&self) -> Result<Height, StoreError> {
+        Ok(Height(self.earliest.load(Ordering::Acquire)))
+    }
+
+    fn staged(&self) -> Result<Option<Staged>, StoreError> {
         let view = self.tables.view()?;
-        let mut room = Room::new(limit);
-        let mut found = Vec::new();
-        for row in view.scan(Table::State, &codec::state_start(bucket, after), &codec::state_end(bucket)) {
-            let (key, value) = row?;
-            if !room.take(value.len()) {
-                break;
-            }
-            found.push(StateEntry { address: codec::read_account_key(&key)?, value });
+        let Some(snapshot) = view.get(Table::Meta, meta::SNAPSHOT)? else { return Ok(None) };
+        Ok(Some(Staged { snapshot, complete: generation::complete(&*view)? }))
+    }
+
+    fn staged_state(&self, key: StateKey) -> Result<Option<Bytes>, StoreError> {
+        self.live.read(|live| self.tables.view()?.get(Table::State, &codec::state_key(key, 1 - live)))
+    }
+
+    fn clear_staged(&self) -> Result<(), StoreError> {
+        if self.tables.view()?.get(Table::Meta, meta::SNAPSHOT)?.is_some() {
+            self.write(generation::forgotten(), false, Durability::Buffered)?;
         }
-        Ok(found)
+        loop {
+            let rows = self.live.leftovers(&*self.tables)?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            self.remove(rows)?;
+        }
     }
 
     fn diff(&self, block: BlockKey) -> Result<Option<Bytes>, StoreError> {
@@ -301,12 +415,13 @@ impl Store for ChainStore {
 
     fn commit(&self, batch: Batch, durability: Durability) -> Result<Committed, StoreError> {
         let durability = if batch.signs() { Durability::Durable } else { durability };
-        // A thread that panicked here left the number as it was: the number moves only after a write.
-        let mut commits = self.commits.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let number = commits.saturating_add(1);
-        self.tables.write(number, batch.into_changes(), durability)?;
-        *commits = number;
-        Ok(Committed { number, durability })
+        let (adopts, earliest) =
+            (batch.adopts(), batch.earliest().map(|row| codec::read_height(row)).transpose()?);
+        let committed = self.write(batch.into_changes(), adopts, durability)?;
+        if let Some(earliest) = earliest {
+            self.earliest.store(earliest.get(), Ordering::Release);
+        }
+        Ok(committed)
     }
 }
 

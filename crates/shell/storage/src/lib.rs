@@ -16,6 +16,7 @@ mod codec;
 mod datadir;
 mod error;
 pub mod fjall;
+mod generation;
 mod layout;
 pub mod memory;
 mod store;
@@ -28,7 +29,8 @@ pub use datadir::DataDir;
 pub use error::StoreError;
 pub use layout::ChainStore;
 pub use memory::MemoryDisk;
-pub use store::Store;
+pub use store::{Pinned, Store};
 pub use types::{
-    BlockKey, CertifiedBytes, Committed, Durability, Limit, Location, StateEntry, StateKey, StoredHeader,
+    BlockKey, CertifiedBytes, Committed, Durability, Limit, Location, Staged, StateEntry, StateKey,
+    StoredHeader,
 };

@@ -143,6 +143,13 @@ impl Tables for MemoryTables {
         Ok(Box::new(MemoryView { disk }))
     }
 
+    fn pin(&self) -> Result<Box<dyn View + Send + Sync>, StoreError> {
+        drop(self.view()?);
+        let disk = self.disk.read().unwrap_or_else(PoisonError::into_inner);
+        let rows = [Table::State, Table::Meta].map(|table| disk.tables[table.index()].clone());
+        Ok(Box::new(MemoryPinned { rows }))
+    }
+
     fn write(&self, number: u64, mut changes: Vec<Change>, durability: Durability) -> Result<(), StoreError> {
         let commits = codec::commits_row(number, 0);
         changes.push(Change { table: Table::Meta, key: meta::COMMITS.to_vec(), value: Some(commits) });
@@ -188,11 +195,37 @@ impl View for MemoryView<'_> {
     }
 
     fn scan(&self, table: Table, start: &[u8], end: &[u8]) -> Rows<'_> {
-        if start >= end {
-            return Box::new(std::iter::empty());
-        }
-        let range = (Bound::Included(start), Bound::Excluded(end));
-        let rows = self.disk.tables[table.index()].range::<[u8], _>(range);
-        Box::new(rows.map(|(key, value)| Ok((key.clone(), value.clone()))))
+        rows(&self.disk.tables[table.index()], start, end)
+    }
+}
+
+/// The rows with `start <= key < end`.
+fn rows<'a>(table: &'a BTreeMap<Bytes, Bytes>, start: &[u8], end: &[u8]) -> Rows<'a> {
+    if start >= end {
+        return Box::new(std::iter::empty());
+    }
+    let range = (Bound::Included(start), Bound::Excluded(end));
+    Box::new(table.range::<[u8], _>(range).map(|(key, value)| Ok((key.clone(), value.clone()))))
+}
+
+/// Copies of the tables that can be read in a pinned view.
+struct MemoryPinned {
+    /// The state, and single values.
+    rows: [BTreeMap<Bytes, Bytes>; 2],
+}
+
+impl MemoryPinned {
+    fn table(&self, table: Table) -> &BTreeMap<Bytes, Bytes> {
+        &self.rows[usize::from(table != Table::State)]
+    }
+}
+
+impl View for MemoryPinned {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.table(table).get(key).cloned())
+    }
+
+    fn scan(&self, table: Table, start: &[u8], end: &[u8]) -> Rows<'_> {
+        rows(self.table(table), start, end)
     }
 }

@@ -1,11 +1,13 @@
 //! The database of the chain, as its callers see it.
 
+use std::sync::Arc;
+
 use alys_chain::consensus::SigningRecord;
 use alys_chain::{BlockId, Body, Hash, Height};
 use bytes::Bytes;
 
 use crate::{
-    Batch, BlockKey, CertifiedBytes, Committed, Durability, Limit, Location, StateEntry, StateKey,
+    Batch, BlockKey, CertifiedBytes, Committed, Durability, Limit, Location, Staged, StateEntry, StateKey,
     StoreError, StoredHeader,
 };
 
@@ -35,7 +37,7 @@ pub trait Store: Send + Sync + 'static {
     /// As for [`Store::head`].
     fn header(&self, id: BlockId) -> Result<Option<StoredHeader>, StoreError>;
 
-    /// The body of a block; an empty one for a stored block without transactions.
+    /// The body of a block; an empty one for a stored block without transactions; `None` below [`Store::earliest`].
     ///
     /// # Errors
     /// As for [`Store::head`].
@@ -78,6 +80,36 @@ pub trait Store: Send + Sync + 'static {
         limit: Limit,
     ) -> Result<Vec<StateEntry>, StoreError>;
 
+    /// The state as it is now, for as long as the answer is kept: what is overwritten since is kept on disk for it.
+    ///
+    /// # Errors
+    /// As for [`Store::head`].
+    fn pin(&self) -> Result<Arc<dyn Pinned>, StoreError>;
+
+    /// The lowest height whose body is here, with all above it: 1 unless the chain was begun from a state, or keeps no bodies.
+    ///
+    /// # Errors
+    /// As for [`Store::head`].
+    fn earliest(&self) -> Result<Height, StoreError>;
+
+    /// The state that is being fetched beside the live one, if there is one.
+    ///
+    /// # Errors
+    /// As for [`Store::head`].
+    fn staged(&self) -> Result<Option<Staged>, StoreError>;
+
+    /// A value of the staged state.
+    ///
+    /// # Errors
+    /// As for [`Store::head`].
+    fn staged_state(&self, key: StateKey) -> Result<Option<Bytes>, StoreError>;
+
+    /// Forgets the staged state, and removes every row of a state that is not live, in commits of some thousands.
+    ///
+    /// # Errors
+    /// As for [`Store::commit`]; doing it again goes on where it ended.
+    fn clear_staged(&self) -> Result<(), StoreError>;
+
     /// What a block above finality changed in the state; opaque here.
     ///
     /// # Errors
@@ -109,4 +141,24 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::DiskFull`] before anything is written: free space and commit the same batch again. [`StoreError::Io`] when writing or
     /// syncing failed: from then on [`StoreError::Poisoned`] until the store is opened again.
     fn commit(&self, batch: Batch, durability: Durability) -> Result<Committed, StoreError>;
+}
+
+/// The state of one moment.
+pub trait Pinned: Send + Sync + 'static {
+    /// A value of the state.
+    ///
+    /// # Errors
+    /// As for [`Store::head`].
+    fn state(&self, key: StateKey) -> Result<Option<Bytes>, StoreError>;
+
+    /// As [`Store::accounts`], but all pages are of this moment.
+    ///
+    /// # Errors
+    /// As for [`Store::head`].
+    fn accounts(
+        &self,
+        bucket: u8,
+        after: Option<[u8; 20]>,
+        limit: Limit,
+    ) -> Result<Vec<StateEntry>, StoreError>;
 }

@@ -66,6 +66,14 @@ pub(crate) mod meta {
     pub(crate) const HEAD: &[u8] = b"head";
     pub(crate) const FINAL: &[u8] = b"final";
     pub(crate) const SIGNING: &[u8] = b"signing";
+    /// The lowest height whose body is here, with all above it.
+    pub(crate) const EARLIEST: &[u8] = b"earliest";
+    /// Which of the two states is live.
+    pub(crate) const GENERATION: &[u8] = b"generation";
+    /// What the staged state is.
+    pub(crate) const SNAPSHOT: &[u8] = b"snapshot";
+    /// Followed by a bucket: it is complete in the staged state.
+    pub(crate) const BUCKET: &[u8] = b"staged/";
 }
 
 /// One row put, or removed when there is no value.
@@ -86,6 +94,9 @@ pub(crate) type Rows<'a> = Box<dyn Iterator<Item = Result<Row, StoreError>> + 'a
 pub(crate) trait Tables: Send + Sync {
     /// The database as it is between two writes.
     fn view(&self) -> Result<Box<dyn View + '_>, StoreError>;
+
+    /// The state as it is between two writes, for as long as the answer is kept. Only [`Table::State`] and [`Table::Meta`] can be read in it.
+    fn pin(&self) -> Result<Box<dyn View + Send + Sync>, StoreError>;
 
     /// All of it or nothing, and with it the row [`meta::COMMITS`] that carries this number. Called by one thread at a time.
     fn write(&self, number: u64, changes: Vec<Change>, durability: Durability) -> Result<(), StoreError>;

@@ -78,6 +78,15 @@ pub struct Location {
     pub position: u32,
 }
 
+/// A state that is being fetched beside the live one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Staged {
+    /// Which state it is, as [`Batch::begin_staged`](crate::Batch::begin_staged) was told.
+    pub snapshot: Bytes,
+    /// The buckets that are complete, ascending.
+    pub complete: Vec<u8>,
+}
+
 /// What a commit survives once it has returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {

@@ -175,7 +175,13 @@ impl FjallTables {
 
 impl Tables for FjallTables {
     fn view(&self) -> Result<Box<dyn View + '_>, StoreError> {
-        Ok(Box::new(FjallView { tables: self, snapshot: self.database.snapshot() }))
+        let (path, keyspaces) = (&*self.path, &*self.keyspaces);
+        Ok(Box::new(FjallView { path, keyspaces, snapshot: self.database.snapshot() }))
+    }
+
+    fn pin(&self) -> Result<Box<dyn View + Send + Sync>, StoreError> {
+        let (path, keyspaces) = (self.path.clone(), self.keyspaces.clone());
+        Ok(Box::new(FjallPinned { path, keyspaces, snapshot: self.database.snapshot() }))
     }
 
     fn write(&self, number: u64, changes: Vec<Change>, durability: Durability) -> Result<(), StoreError> {
@@ -197,27 +203,56 @@ impl Tables for FjallTables {
 }
 
 struct FjallView<'a> {
-    tables: &'a FjallTables,
+    path: &'a Path,
+    keyspaces: &'a [Keyspace],
     snapshot: Snapshot,
 }
 
 impl View for FjallView<'_> {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        let keyspace = &self.tables.keyspaces[table.index()];
-        let value = self.snapshot.get(keyspace, key).map_err(|error| failed(&self.tables.path, error))?;
-        Ok(value.map(|value| Bytes::copy_from_slice(&value)))
+        get(&self.snapshot, &self.keyspaces[table.index()], key).map_err(|error| failed(self.path, error))
     }
 
     fn scan(&self, table: Table, start: &[u8], end: &[u8]) -> Rows<'_> {
-        if start >= end {
-            return Box::new(std::iter::empty());
-        }
-        let rows = self.snapshot.range(&self.tables.keyspaces[table.index()], start.to_vec()..end.to_vec());
-        Box::new(rows.map(|row| match row.into_inner() {
-            Ok((key, value)) => Ok::<Row, _>((Bytes::copy_from_slice(&key), Bytes::copy_from_slice(&value))),
-            Err(error) => Err(failed(&self.tables.path, error)),
-        }))
+        scan(&self.snapshot, &self.keyspaces[table.index()], (start, end), self.path)
     }
+}
+
+/// A view that outlives the borrow of its database. The tables are closed when the last one is dropped.
+struct FjallPinned {
+    path: PathBuf,
+    keyspaces: Vec<Keyspace>,
+    snapshot: Snapshot,
+}
+
+impl View for FjallPinned {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        get(&self.snapshot, &self.keyspaces[table.index()], key).map_err(|error| failed(&self.path, error))
+    }
+
+    fn scan(&self, table: Table, start: &[u8], end: &[u8]) -> Rows<'_> {
+        scan(&self.snapshot, &self.keyspaces[table.index()], (start, end), &self.path)
+    }
+}
+
+fn get(snapshot: &Snapshot, keyspace: &Keyspace, key: &[u8]) -> Result<Option<Bytes>, ::fjall::Error> {
+    Ok(snapshot.get(keyspace, key)?.map(|value| Bytes::copy_from_slice(&value)))
+}
+
+fn scan<'a>(
+    snapshot: &Snapshot,
+    keyspace: &Keyspace,
+    (start, end): (&[u8], &[u8]),
+    path: &'a Path,
+) -> Rows<'a> {
+    if start >= end {
+        return Box::new(std::iter::empty());
+    }
+    let rows = snapshot.range(keyspace, start.to_vec()..end.to_vec());
+    Box::new(rows.map(move |row| match row.into_inner() {
+        Ok((key, value)) => Ok::<Row, _>((Bytes::copy_from_slice(&key), Bytes::copy_from_slice(&value))),
+        Err(error) => Err(failed(path, error)),
+    }))
 }
 
 /// A table that lost its files is dropped by the library, and would be made anew: only a database that never committed may lack one.

@@ -4,6 +4,7 @@ pub mod durability;
 pub mod fixture;
 pub mod model;
 pub mod reads;
+pub mod staged;
 pub mod writes;
 
 use std::path::Path;
@@ -46,6 +47,10 @@ const STORIES: &[(&str, Story)] = &[
         durability::another_network_is_refused_and_nothing_is_lost,
     ),
     ("commits are counted over restarts", durability::commits_are_counted_over_restarts),
+    ("a staged state replaces the live one at once", staged::a_staged_state_replaces_the_live_one_at_once),
+    ("a staged state is given up without a trace", staged::a_staged_state_is_given_up_without_a_trace),
+    ("a pinned state stands still", staged::a_pinned_state_stands_still),
+    ("a body that never came is not an empty one", staged::a_body_that_never_came_is_not_an_empty_one),
     ("any history equals its model", model::any_history_equals_its_model),
 ];
 
