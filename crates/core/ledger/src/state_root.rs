@@ -223,6 +223,12 @@ impl BucketSum {
         Ok(())
     }
 
+    /// The lattice hash of the accounts so far.
+    #[must_use]
+    pub fn into_sum(self) -> LatticeHash {
+        self.lattice
+    }
+
     /// Whether the accounts so far are the whole bucket of the state with this root. Gives its lattice hash.
     ///
     /// # Errors

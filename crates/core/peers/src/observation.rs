@@ -51,11 +51,13 @@ pub enum Offence {
     BadTransaction,
     /// A federation claim whose signature is wrong.
     BadClaim,
+    /// A state, or a part of one, that its header does not commit to; or a proof of finality that proves nothing.
+    BadState,
 }
 
 impl Offence {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Malformed,
         Self::Unrequested,
         Self::BadHeader,
@@ -63,6 +65,7 @@ impl Offence {
         Self::BadBody,
         Self::BadTransaction,
         Self::BadClaim,
+        Self::BadState,
     ];
 
     /// How many points of misbehaviour it costs; [`BAN_POINTS`](crate::score::BAN_POINTS) ban.
@@ -70,7 +73,7 @@ impl Offence {
     pub const fn points(self) -> u32 {
         match self {
             // Hours of signing work cannot make these by accident, and each costs us a signature check or a download.
-            Self::BadHeader | Self::BadCertificate | Self::BadBody | Self::BadClaim => 60,
+            Self::BadHeader | Self::BadCertificate | Self::BadBody | Self::BadClaim | Self::BadState => 60,
             // A version skew or a race may make one; three are none.
             Self::Malformed | Self::Unrequested | Self::BadTransaction => 40,
         }
@@ -87,6 +90,7 @@ impl fmt::Display for Offence {
             Self::BadBody => "a body that does not belong to its header",
             Self::BadTransaction => "an invalid transaction",
             Self::BadClaim => "an invalid federation claim",
+            Self::BadState => "a state that does not belong to its header",
         })
     }
 }

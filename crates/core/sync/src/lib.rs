@@ -34,6 +34,7 @@ mod rate;
 mod recorder;
 mod scheduler;
 mod skeleton;
+pub mod snapshot;
 pub mod status;
 mod target;
 pub mod tip;

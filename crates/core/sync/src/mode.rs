@@ -36,11 +36,13 @@ pub enum Mode {
     Synced = 5,
     /// 6: our own importer keeps failing; it is still tried, ever less often.
     Failed = 6,
+    /// 7: a fresh node fetches the state of a final block.
+    Snapshot = 7,
 }
 
 impl Mode {
     /// All of them, by code.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Idle,
         Self::Discovering,
         Self::Skeleton,
@@ -48,6 +50,7 @@ impl Mode {
         Self::CatchingUp,
         Self::Synced,
         Self::Failed,
+        Self::Snapshot,
     ];
 
     /// The documented code.
@@ -59,7 +62,7 @@ impl Mode {
     /// Whether blocks are being fetched.
     #[must_use]
     pub const fn is_working(self) -> bool {
-        matches!(self, Self::Skeleton | Self::Bulk | Self::CatchingUp)
+        matches!(self, Self::Skeleton | Self::Bulk | Self::CatchingUp | Self::Snapshot)
     }
 }
 
@@ -73,6 +76,7 @@ impl fmt::Display for Mode {
             Self::CatchingUp => "catching up",
             Self::Synced => "synced",
             Self::Failed => "failed",
+            Self::Snapshot => "snapshot",
         })
     }
 }
@@ -122,9 +126,9 @@ mod tests {
     #[test]
     fn codes_are_the_documented_ones() {
         let codes: Vec<u8> = Mode::ALL.iter().map(|m| m.code()).collect();
-        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6]);
+        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7]);
         let names: std::collections::BTreeSet<String> = Mode::ALL.iter().map(ToString::to_string).collect();
-        assert_eq!(names.len(), 7);
+        assert_eq!(names.len(), 8);
     }
 
     #[test]
@@ -170,6 +174,6 @@ mod tests {
     #[test]
     fn working_modes_are_those_that_fetch() {
         let working: Vec<Mode> = Mode::ALL.into_iter().filter(|m| m.is_working()).collect();
-        assert_eq!(working, [Mode::Skeleton, Mode::Bulk, Mode::CatchingUp]);
+        assert_eq!(working, [Mode::Skeleton, Mode::Bulk, Mode::CatchingUp, Mode::Snapshot]);
     }
 }
