@@ -5,15 +5,16 @@ use std::panic::resume_unwind;
 
 use alys_actor::{Actor, Context, Fault, Handler, Priority};
 
-use alys_chain::{BlockId, BlockRef, Certificate, Hash, Lineage, Required, Seat, Slot};
+use alys_chain::{BlockId, BlockRef, Certificate, Hash, Height, Lineage, Required, Seat, Slot};
+use alys_sync::Fault as SyncFault;
 
 use super::gossip::Checked;
 use super::held::Held;
 
 use super::answers::{AccountState, ImportError, Imported, ReadError, Refused, StoredBlock};
 use super::ingress::{
-    GetAccount, GetBlock, GetBlocksByRange, GetChainStatus, HasBlock, ImportBatch, ImportBlock, NewApproval,
-    NewCertificate, NewProposal, NewTransaction, ProduceBlock, SubmitTransaction,
+    Backfill, GetAccount, GetBlock, GetBlocksByRange, GetChainStatus, HasBlock, ImportBatch, ImportBlock,
+    InstallState, NewApproval, NewCertificate, NewProposal, NewTransaction, ProduceBlock, SubmitTransaction,
 };
 use super::local::{ChainError, Effects, LocalChain};
 use super::parts::Shared;
@@ -217,7 +218,8 @@ impl Actor for ChainActor {
 
     async fn started(&mut self, ctx: &mut Context<Self>) -> Result<(), Fault> {
         let (heart, parts) = (self.shared.heart.clone(), self.shared.parts.clone());
-        self.compute(move || heart.open(parts.network, parts.store)).await?;
+        let snapshots = self.shared.snapshots.clone();
+        self.compute(move || heart.open(parts.network, parts.store, snapshots)).await?;
         self.change(|_| ()).await;
         self.on_tick(ctx).await;
         Ok(())
@@ -299,6 +301,22 @@ impl Handler<ImportBlock> for ChainActor {
         ctx: &mut Context<Self>,
     ) -> Result<Imported, ImportError> {
         self.import_unverified(message.block, message.broadcast, ctx).await
+    }
+}
+
+impl Handler<InstallState> for ChainActor {
+    async fn handle(
+        &mut self,
+        message: InstallState,
+        _ctx: &mut Context<Self>,
+    ) -> Result<Imported, ImportError> {
+        self.install(message.proven).await
+    }
+}
+
+impl Handler<Backfill> for ChainActor {
+    async fn handle(&mut self, message: Backfill, _ctx: &mut Context<Self>) -> Result<Height, SyncFault> {
+        self.backfill(message.blocks).await
     }
 }
 

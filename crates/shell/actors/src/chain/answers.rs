@@ -121,4 +121,7 @@ pub enum ReadError {
     /// The database does not.
     #[error("{0}")]
     Store(String),
+    /// This node keeps no state.
+    #[error("{0}")]
+    NoState(&'static str),
 }

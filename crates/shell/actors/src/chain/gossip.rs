@@ -47,6 +47,10 @@ impl ChainActor {
         if let Err(dismissal) = screened {
             return self.dismiss(gossiped, dismissal);
         }
+        if self.shared.parts.network.light {
+            self.checking.remove(&id);
+            return self.dismiss(gossiped, Dismissal::ignored("headers are followed only"));
+        }
         let shared = self.shared.clone();
         ctx.spawn(async move {
             let candidate = check(&shared, gossiped, proposal).await;

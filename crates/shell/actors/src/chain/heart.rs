@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use alys_storage::Store;
 
 use super::local::{ChainError, LocalChain, Network};
+use super::snapshot::Snapshots;
 
 /// The local chain; empty until it is opened.
 #[derive(Clone, Default)]
@@ -18,10 +19,17 @@ impl Heart {
     ///
     /// # Errors
     /// When the store fails or does not fit together; the heart is empty then.
-    pub fn open(&self, network: Network, store: Arc<dyn Store>) -> Result<(), ChainError> {
+    pub fn open(
+        &self,
+        network: Network,
+        store: Arc<dyn Store>,
+        snapshots: Snapshots,
+    ) -> Result<(), ChainError> {
         let mut chain = self.lock();
         *chain = None;
-        *chain = Some(LocalChain::open(network, store)?);
+        let mut opened = LocalChain::open(network, store)?;
+        opened.offer_to(snapshots)?;
+        *chain = Some(opened);
         Ok(())
     }
 

@@ -1,12 +1,13 @@
 //! Blocks that sync has verified, and certified blocks from elsewhere.
 
 use alys_actor::Context;
-use alys_chain::{BlockId, CertifiedBlock};
+use alys_chain::{BlockId, CertifiedBlock, Height, ProvenFinal};
 use alys_sync::{Fault, ImportTook, Offence};
 
 use super::actor::{ChainActor, Forward};
 use super::answers::{ImportError, Imported};
 use super::local::{ChainError, LocalChain, PreparedBlock, VerifiedBlock};
+use super::snapshot::Backfilled;
 use super::view::StorageState;
 
 impl ChainActor {
@@ -61,6 +62,26 @@ impl ChainActor {
             self.shared.parts.outlet.certificate(certificate);
         }
         Ok(imported)
+    }
+
+    /// Stands on a proven block whose state is staged.
+    pub(super) async fn install(&mut self, proven: ProvenFinal) -> Result<Imported, ImportError> {
+        let done = self.change(move |chain| chain.install(&proven)).await;
+        self.note_storage(done.as_ref().err());
+        match done {
+            Ok(effects) => {
+                self.absorb(effects, Forward::Nothing);
+                Ok(Imported { tip: self.shared.view.borrow().tip(), took: ImportTook::default() })
+            }
+            Err(error) => Err(self.not_imported(0, fault_of(&error))),
+        }
+    }
+
+    /// Stores blocks below those that are here.
+    pub(super) async fn backfill(&mut self, blocks: Vec<Backfilled>) -> Result<Height, Fault> {
+        let done = self.change(move |chain| chain.backfill(&blocks)).await;
+        self.note_storage(done.as_ref().err());
+        done.map_err(|error| fault_of(&error))
     }
 
     fn not_imported(&self, imported: usize, fault: Fault) -> ImportError {

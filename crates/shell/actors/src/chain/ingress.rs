@@ -6,7 +6,9 @@
 use std::time::Duration;
 
 use alys_actor::{Addr, AskError, Lane, Message, Overflow, SendError};
-use alys_chain::{Approval, BlockId, BlockRef, Certificate, CertifiedBlock, Hash, Height, HeightRange};
+use alys_chain::{
+    Approval, BlockId, BlockRef, Certificate, CertifiedBlock, Hash, Height, HeightRange, ProvenFinal,
+};
 use alys_ledger::Address;
 use alys_sync::Fault;
 use alys_wire::Proposal;
@@ -17,6 +19,7 @@ use super::actor::ChainActor;
 use super::answers::{AccountState, ImportError, Imported, NotProduced, ReadError, Refused, StoredBlock};
 use super::local::VerifiedBlock;
 use super::metrics::ChainMetrics;
+use super::snapshot::{Backfilled, Snapshots};
 use super::view::{ChainEvent, ChainStatus, ChainView};
 use crate::network::Gossiped;
 
@@ -78,6 +81,20 @@ pub struct SubmitTransaction {
 pub struct ImportBatch {
     /// The blocks.
     pub blocks: Vec<VerifiedBlock>,
+}
+
+/// Stand on this block, whose state is staged.
+#[derive(Clone, Copy, Debug)]
+pub struct InstallState {
+    /// The block, proven to be final.
+    pub proven: ProvenFinal,
+}
+
+/// Store these blocks below those that are here.
+#[derive(Debug)]
+pub struct Backfill {
+    /// The blocks, ascending, ending right below the lowest body that is here.
+    pub blocks: Vec<Backfilled>,
 }
 
 /// A block with its certificate, not verified yet.
@@ -189,6 +206,7 @@ question!(GetBlock, "GetBlock", Normal, Result<Option<StoredBlock>, ReadError>);
 question!(HasBlock, "HasBlock", Normal, Result<bool, ReadError>);
 question!(GetBlocksByRange, "GetBlocksByRange", Normal, Result<Vec<StoredBlock>, ReadError>);
 question!(GetAccount, "GetAccount", Normal, Result<AccountState, ReadError>);
+question!(InstallState, "InstallState", Normal, Result<Imported, ImportError>);
 question!(GetChainStatus, "GetChainStatus", Control, ChainStatus);
 
 impl Message for SubmitTransaction {
@@ -210,6 +228,15 @@ impl Message for ImportBatch {
     }
 }
 
+impl Message for Backfill {
+    type Reply = Result<Height, Fault>;
+    const NAME: &'static str = "Backfill";
+
+    fn size(&self) -> usize {
+        self.blocks.iter().map(|block| size_of::<Backfilled>() + block.body.0.len()).sum()
+    }
+}
+
 impl Message for ImportBlock {
     type Reply = Result<Imported, ImportError>;
     const NAME: &'static str = "ImportBlock";
@@ -226,6 +253,7 @@ pub struct ChainMailbox {
     pub(super) view: watch::Receiver<ChainView>,
     pub(super) events: broadcast::Sender<ChainEvent>,
     pub(super) metrics: ChainMetrics,
+    pub(super) snapshots: Snapshots,
 }
 
 impl ChainMailbox {
@@ -279,6 +307,33 @@ impl ChainMailbox {
             Ok(outcome) => outcome,
             Err(why) => Err(self.unanswered(why)),
         }
+    }
+
+    /// Makes the staged state of this block the chain's own, and stands on the block from then on.
+    ///
+    /// # Errors
+    /// Why the chain is as it was.
+    pub async fn install(&self, proven: ProvenFinal) -> Result<Imported, ImportError> {
+        let answer = self.addr.ask_within(InstallState { proven }, IMPORT_LIMIT).await;
+        match answer {
+            Ok(outcome) => outcome,
+            Err(why) => Err(self.unanswered(why)),
+        }
+    }
+
+    /// Stores verified blocks right below the lowest body that is here. Returns the lowest height with a body then.
+    ///
+    /// # Errors
+    /// Whose fault it is that they were not stored.
+    pub async fn backfill(&self, blocks: Vec<Backfilled>) -> Result<Height, Fault> {
+        let answer = self.addr.ask_within(Backfill { blocks }, IMPORT_LIMIT).await;
+        answer.unwrap_or_else(|why| Err(self.unanswered(why).fault))
+    }
+
+    /// The states that are offered to fresh nodes.
+    #[must_use]
+    pub const fn snapshots(&self) -> &Snapshots {
+        &self.snapshots
     }
 
     /// Verifies one block with its certificate, and imports it.

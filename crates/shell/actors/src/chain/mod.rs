@@ -24,6 +24,7 @@ mod producer;
 mod queries;
 mod signer;
 mod slots;
+pub mod snapshot;
 mod source;
 mod transactions;
 mod txpool;
@@ -35,9 +36,9 @@ mod tests;
 pub use actor::ChainActor;
 pub use answers::{AccountState, ImportError, Imported, NotProduced, ReadError, Refused, StoredBlock};
 pub use ingress::{
-    At, ChainMailbox, GetAccount, GetBlock, GetBlocksByRange, GetChainStatus, HasBlock, ImportBatch,
-    ImportBlock, MAX_RANGE_BLOCKS, NewApproval, NewCertificate, NewProposal, NewTransaction, ProduceBlock,
-    SubmitTransaction,
+    At, Backfill, ChainMailbox, GetAccount, GetBlock, GetBlocksByRange, GetChainStatus, HasBlock,
+    ImportBatch, ImportBlock, InstallState, MAX_RANGE_BLOCKS, NewApproval, NewCertificate, NewProposal,
+    NewTransaction, ProduceBlock, SubmitTransaction,
 };
 pub use metrics::ChainMetrics;
 pub use parts::{ChainInbox, Config, Parts, mailbox};

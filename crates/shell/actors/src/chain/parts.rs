@@ -1,5 +1,6 @@
 //! What a chain is made of, and the making.
 
+use core::num::NonZeroU64;
 use std::sync::Arc;
 
 use alys_actor::{ChildSpec, Clock, LaneLimit, Mailbox, MailboxConfig, Pool};
@@ -14,6 +15,7 @@ use super::metrics::ChainMetrics;
 use super::ports::{Bodies, Gate, Outlet};
 use super::signer::Signer;
 use super::slots::SlotClock;
+use super::snapshot::{self, Snapshots};
 use super::view::{ChainEvent, ChainView};
 
 /// Events kept for a slow reader: 15 authorities heard of, a head and a final block a slot make about 20 a slot, so this is about a dozen slots.
@@ -24,6 +26,8 @@ const EVENTS: usize = 256;
 pub struct Config {
     /// The limits of the mailbox.
     pub mailbox: MailboxConfig,
+    /// Final blocks between the states that are offered to fresh nodes.
+    pub snapshot_interval: NonZeroU64,
 }
 
 impl Default for Config {
@@ -31,7 +35,8 @@ impl Default for Config {
     fn default() -> Self {
         let limit = |messages, mebibytes: usize| LaneLimit { messages, bytes: mebibytes << 20 };
         let lanes = [limit(256, 1), limit(1_024, 16), limit(4_096, 32)];
-        Self { mailbox: MailboxConfig { lanes, ..MailboxConfig::default() } }
+        let mailbox = MailboxConfig { lanes, ..MailboxConfig::default() };
+        Self { mailbox, snapshot_interval: snapshot::INTERVAL }
     }
 }
 
@@ -62,6 +67,7 @@ pub struct ChainInbox {
     view: watch::Sender<ChainView>,
     events: broadcast::Sender<ChainEvent>,
     metrics: ChainMetrics,
+    snapshots: Snapshots,
 }
 
 /// The chain's mailbox, before there is a chain.
@@ -72,15 +78,22 @@ pub fn mailbox(network: &Network, config: &Config) -> (ChainMailbox, ChainInbox)
     let (events, _) = broadcast::channel(EVENTS);
     let metrics = ChainMetrics::default();
     let (addr, sender) = (mailbox.addr(), events.clone());
-    let outer = ChainMailbox { addr, view: watch, events: sender, metrics: metrics.clone() };
-    (outer, ChainInbox { mailbox, view, events, metrics })
+    let snapshots = Snapshots::every(config.snapshot_interval);
+    let outer = ChainMailbox {
+        addr,
+        view: watch,
+        events: sender,
+        metrics: metrics.clone(),
+        snapshots: snapshots.clone(),
+    };
+    (outer, ChainInbox { mailbox, view, events, metrics, snapshots })
 }
 
 impl ChainInbox {
     /// The supervisor's child that serves this mailbox.
     #[must_use]
     pub fn child(self, parts: Parts) -> ChildSpec {
-        let Self { mailbox, view, events, metrics } = self;
+        let Self { mailbox, view, events, metrics, snapshots } = self;
         let heart = Heart::default();
         let slots = SlotClock::new(parts.clock.clone(), parts.network.rules.clone());
         ChildSpec::new(mailbox, (), move |()| {
@@ -91,6 +104,7 @@ impl ChainInbox {
                 view: view.clone(),
                 events: events.clone(),
                 metrics: metrics.clone(),
+                snapshots: snapshots.clone(),
             };
             ChainActor::new(shared)
         })
@@ -106,4 +120,5 @@ pub struct Shared {
     pub view: watch::Sender<ChainView>,
     pub events: broadcast::Sender<ChainEvent>,
     pub metrics: ChainMetrics,
+    pub snapshots: Snapshots,
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use alys_actor::Clock;
 use alys_chain::report::Best;
-use alys_chain::{BlockId, CertifiedHeader, Claim, Height, Parties, Report, Rules, Seat, UnixMillis};
+use alys_chain::{
+    BlockId, CertifiedHeader, Claim, FinalityProof, Height, Parties, Report, Rules, Seat, UnixMillis,
+};
 use alys_storage::{Limit, Store, StoreError};
 use alys_transport::{BlockSource, Unavailable};
 use alys_wire::limits::NONCE_BYTES;
@@ -13,6 +15,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::signer::Signer;
+use super::snapshot::Snapshots;
 use super::view::ChainView;
 
 /// How long a claim holds, in milliseconds. Longer than the handshake that it is made for, clocks included; shorter than anything that it
@@ -26,6 +29,7 @@ pub struct ChainSource {
     clock: Clock,
     view: watch::Receiver<ChainView>,
     authority: Option<(Arc<Signer>, PeerId)>,
+    snapshots: Snapshots,
 }
 
 impl ChainSource {
@@ -38,7 +42,13 @@ impl ChainSource {
         view: watch::Receiver<ChainView>,
         authority: Option<(Arc<Signer>, PeerId)>,
     ) -> Self {
-        Self { store, rules, clock, view, authority }
+        Self { store, rules, clock, view, authority, snapshots: Snapshots::default() }
+    }
+
+    /// Serves these states as well.
+    #[must_use]
+    pub fn with_snapshots(self, snapshots: Snapshots) -> Self {
+        Self { snapshots, ..self }
     }
 
     /// Our seat in the set of the present slot, with what we sign as.
@@ -61,8 +71,8 @@ impl BlockSource for ChainSource {
     fn status(&self) -> Result<Status, Unavailable> {
         let head = self.head().map_err(unavailable)?;
         let finalized = self.store.finalized().map_err(unavailable)?.height;
-        // Nothing is ever pruned: bodies are here from the first block on.
-        Ok(Status { head, finalized, earliest: Height(1) })
+        let earliest = self.store.earliest().map_err(unavailable)?;
+        Ok(Status { head, finalized, earliest })
     }
 
     fn headers(&self, from: Height, count: u32) -> Result<Vec<CertifiedHeader>, Unavailable> {
@@ -101,6 +111,29 @@ impl BlockSource for ChainSource {
         };
         let best = stored.filter(|stored| stored.slot >= seen.slot).unwrap_or(seen);
         Ok(Some(signer.with_key(|key| Report::sign(self.rules.domain(), &nonce, seat, best, key))))
+    }
+
+    fn snapshots(&self) -> Result<Vec<FinalityProof>, Unavailable> {
+        Ok(self.snapshots.all().iter().map(|offer| offer.proof().clone()).collect())
+    }
+
+    fn state_sums(&self, block: BlockId) -> Result<Option<Bytes>, Unavailable> {
+        let sums = self.snapshots.of(block).map(|offer| offer.sums()).transpose();
+        sums.map_err(|error| {
+            tracing::error!(%error, "an offered state cannot be served");
+            Unavailable
+        })
+    }
+
+    fn accounts(
+        &self,
+        block: BlockId,
+        bucket: u8,
+        after: Option<[u8; 20]>,
+        count: usize,
+    ) -> Result<Option<Bytes>, Unavailable> {
+        let page = self.snapshots.of(block).map(|offer| offer.accounts(bucket, after, count)).transpose();
+        page.map_err(unavailable)
     }
 }
 

@@ -11,6 +11,9 @@ use super::answers::{AccountState, ReadError, Refused};
 use super::inspect::Dismissal;
 use crate::network::Gossiped;
 
+/// What a node says of accounts that follows headers only.
+const NO_STATE: &str = "this node follows headers only and knows no accounts: ask a full node";
+
 impl ChainActor {
     /// A gossiped transaction. Only what can be judged without a state is held against anybody: accounts differ from node to node.
     pub(super) async fn on_transaction(&mut self, gossiped: Gossiped, raw: Bytes) {
@@ -33,6 +36,9 @@ impl ChainActor {
     /// Takes a transaction, or says why not, and whether its bytes alone prove that.
     async fn enter(&mut self, raw: Bytes) -> Result<Hash, (Refused, bool)> {
         let chain_id = self.shared.parts.network.ledger.chain_id;
+        if self.shared.parts.network.light {
+            return Err((Refused::State(NO_STATE.to_owned()), false));
+        }
         let known = alys_ledger::transaction::name(&raw);
         if self.transactions.contains(known) {
             return Err((Refused::Known, false));
@@ -77,6 +83,9 @@ impl ChainActor {
 
     /// What an address owns at the head.
     pub(super) async fn account(&self, address: Address) -> Result<AccountState, ReadError> {
+        if self.shared.parts.network.light {
+            return Err(ReadError::NoState(NO_STATE));
+        }
         let heart = self.shared.heart.clone();
         let read = self.compute(move || {
             let state = heart.with(|chain| chain.state().clone());

@@ -63,7 +63,8 @@ pub fn start(parts: Parts) -> Result<Node, StartError> {
 fn source(base: &Base, chain: &ChainMailbox, signer: Option<Arc<Signer>>) -> Arc<dyn BlockSource> {
     let claimed_by = signer.map(|signer| (signer, base.local));
     let (store, rules) = (base.store.clone(), base.network.rules.clone());
-    Arc::new(ChainSource::new(store, rules, base.clock.clone(), chain.watch(), claimed_by))
+    let source = ChainSource::new(store, rules, base.clock.clone(), chain.watch(), claimed_by);
+    Arc::new(source.with_snapshots(chain.snapshots().clone()))
 }
 
 /// Makes the other mailboxes, puts an actor behind each, and lets them run.

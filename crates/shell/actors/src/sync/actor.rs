@@ -20,6 +20,7 @@ use super::ingress::StartSync;
 use super::peers::Nudge;
 use super::ranges::Ranges;
 use super::reports::Round;
+use super::snapshot::{Fetch, Past};
 use super::verify::Verifier;
 use super::{Parts, Seed};
 use crate::chain::{ChainEvent, ChainView};
@@ -43,6 +44,11 @@ pub struct SyncActor {
     pub(super) round: Round,
     pub(super) keeper: Keeper,
     pub(super) nudge: Nudge,
+    /// The state that is being fetched, if one is.
+    pub(super) fetch: Option<Fetch>,
+    /// The store is being looked through for what was fetched before.
+    pub(super) fetch_begins: bool,
+    pub(super) past: Past,
     /// A batch that was handed in is being worked on.
     pub(super) batch_runs: bool,
     /// The set of the present slot, as the machine knows it.
@@ -74,6 +80,9 @@ impl SyncActor {
             alarm: Alarm::default(),
             round: Round::default(),
             nudge: Nudge::default(),
+            fetch: None,
+            fetch_begins: false,
+            past: Past::default(),
             batch_runs: false,
             set: None,
             is_stopped: false,
@@ -155,7 +164,7 @@ impl SyncActor {
 
     /// Shows the state to whoever watches.
     fn publish(&self, now: Moment) {
-        let status = self.machine.status(now);
+        let status = self.shown(self.machine.status(now));
         self.parts.metrics.show(&status);
         self.status.send_if_modified(|shown| {
             let changed = *shown != status;
@@ -191,6 +200,9 @@ impl SyncActor {
     /// Gives the machine the last command again, from what is durable now.
     pub(super) fn take_up_order(&mut self, ctx: &mut Context<Self>) {
         let Some(order) = self.seed.order else { return };
+        if self.begin_with_a_state(ctx) {
+            return;
+        }
         self.step(ctx, Event::Start(self.start_of(&order)));
         if self.seed.paused {
             self.step(ctx, Event::Pause);

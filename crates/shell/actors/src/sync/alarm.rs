@@ -54,5 +54,7 @@ impl Handler<Tick> for SyncActor {
         self.alarm.0 = None;
         self.drop_stale_ranges(ctx);
         self.tick(ctx);
+        self.fetch_step(ctx, alys_sync::snapshot::Event::Tick);
+        self.backfill_if_idle(ctx);
     }
 }

@@ -118,7 +118,7 @@ impl SyncActor {
     }
 
     /// Begins anew from what is durable, with the same order and the same peers.
-    fn begin_anew(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn begin_anew(&mut self, ctx: &mut Context<Self>) {
         self.leases.values().for_each(alys_actor::TaskHandle::cancel);
         self.leases.clear();
         let tip = self.view.borrow().tip();

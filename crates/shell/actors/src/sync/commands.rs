@@ -19,6 +19,9 @@ use super::refusals::Refused;
 impl SyncActor {
     /// Gives a command to the machine. What the machine takes is remembered for the next incarnation.
     fn command(&mut self, ctx: &mut Context<Self>, event: Event, then: Seed) -> Result<(), Refused> {
+        if self.fetch.is_some() || self.fetch_begins {
+            return Err(Refused::State("the state of a final block is being fetched"));
+        }
         self.refused = None;
         let before = std::mem::replace(&mut self.seed, then);
         self.step(ctx, event);
@@ -84,7 +87,7 @@ impl Handler<ResumeSync> for SyncActor {
 
 impl Handler<GetSyncStatus> for SyncActor {
     async fn handle(&mut self, _: GetSyncStatus, _: &mut Context<Self>) -> SyncStatus {
-        self.machine.status(self.now())
+        self.shown(self.machine.status(self.now()))
     }
 }
 

@@ -1,10 +1,10 @@
 //! Requests in flight: each is a reader of its answer, which is a task of this incarnation.
 
 use alys_actor::{Context, Handler, Lane};
-use alys_chain::{BlockId, Height};
-use alys_sync::{ArrivedBody, Event, LeaseId};
+use alys_chain::{BlockId, Body, Height};
+use alys_sync::{ArrivedBody, Event, LeaseEnd, LeaseId};
 use alys_wire::{PeerId, Request};
-use futures::Stream;
+use futures::{Stream, stream};
 
 use super::actor::SyncActor;
 use super::news::{self, LeaseNews, News};
@@ -32,6 +32,12 @@ impl SyncActor {
         (lease, peer): (LeaseId, PeerId),
         ids: Vec<BlockId>,
     ) {
+        if self.parts.config.light {
+            // What a block holds is nobody's business here: its header stands for it.
+            let bodies = ids.into_iter().map(|id| (id, Body::default())).collect();
+            let both = [News::Bodies(bodies), News::End(LeaseEnd::Served)];
+            return self.read(ctx, lease, stream::iter(both.map(|news| LeaseNews { lease, peer, news })));
+        }
         let answers = self.parts.requests.request(peer, Request::Bodies { ids });
         self.read(ctx, lease, news::of_bodies(answers, (lease, peer)));
     }
@@ -65,6 +71,8 @@ impl Handler<LeaseNews> for SyncActor {
         match news {
             News::Status { head, earliest } => {
                 let head = head.map(|head| *head);
+                // Whoever serves headers serves all that a light node wants.
+                let earliest = if self.parts.config.light { Height::ZERO } else { earliest };
                 self.step(ctx, Event::PeerStatus { peer, head, earliest });
             }
             News::Headers { headers, bytes } => {

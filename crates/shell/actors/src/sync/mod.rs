@@ -28,6 +28,7 @@ mod ports;
 mod ranges;
 mod refusals;
 mod reports;
+mod snapshot;
 mod verify;
 
 use core::num::{NonZeroU64, NonZeroUsize};
@@ -66,6 +67,12 @@ pub struct Config {
     pub checkpoints_kept: usize,
     /// Begin without being told.
     pub auto_start: bool,
+    /// A fresh node begins with the state of a final block, instead of executing all blocks up to it.
+    pub from_state: bool,
+    /// Follow headers and certificates only: no body is asked for, none is checked.
+    pub light: bool,
+    /// Fetch the blocks below such a state afterwards.
+    pub backfill: bool,
 }
 
 impl Default for Config {
@@ -77,6 +84,9 @@ impl Default for Config {
             checkpoint_interval: checkpoint::INTERVAL,
             checkpoints_kept: checkpoint::KEPT,
             auto_start: true,
+            from_state: false,
+            light: false,
+            backfill: true,
         }
     }
 }

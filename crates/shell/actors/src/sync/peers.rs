@@ -54,6 +54,7 @@ impl Handler<PeerConnected> for SyncActor {
         let peer = message.peer;
         self.peers.entry(peer).or_default();
         self.step(ctx, Event::PeerConnected { peer });
+        self.fetch_step(ctx, alys_sync::snapshot::Event::PeerConnected { peer });
     }
 }
 
@@ -63,6 +64,7 @@ impl Handler<PeerDisconnected> for SyncActor {
         tracing::debug!(?peer, ?reason, "a peer is gone");
         self.peers.remove(&peer);
         self.step(ctx, Event::PeerDisconnected { peer });
+        self.fetch_step(ctx, alys_sync::snapshot::Event::PeerDisconnected { peer });
     }
 }
 

@@ -2,9 +2,9 @@
 //!
 //! No port waits: what takes time gives a future, which the actor runs beside itself.
 
-use alys_chain::{Certificate, Slot};
+use alys_chain::{Certificate, Height, ProvenFinal, Slot};
 use alys_peers::Observation;
-use alys_sync::{Condition, ConditionName, GateReport};
+use alys_sync::{Condition, ConditionName, Fault, GateReport};
 use alys_transport::DisconnectReason;
 use alys_wire::PeerId;
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use tokio::sync::{broadcast, watch};
 
 use super::ingress::SyncMailbox;
 use crate::chain::local::VerifiedBlock;
+use crate::chain::snapshot::Backfilled;
 use crate::chain::{ChainEvent, ChainMailbox, ChainView, Gate, ImportError, Imported};
 use crate::network::{Listener, NetworkMailbox, SyncPort};
 use crate::peer::PeerMailbox;
@@ -28,6 +29,12 @@ pub trait ChainPort: Send + Sync + 'static {
 
     /// Executes these blocks and makes them durable. Blocks that are durable already count as imported.
     fn import(&self, blocks: Vec<VerifiedBlock>) -> BoxFuture<'static, Result<Imported, ImportError>>;
+
+    /// Stands on this block, whose state is staged.
+    fn install(&self, proven: ProvenFinal) -> BoxFuture<'static, Result<Imported, ImportError>>;
+
+    /// Stores blocks right below the lowest body that is here. Returns the lowest height with a body then.
+    fn backfill(&self, blocks: Vec<Backfilled>) -> BoxFuture<'static, Result<Height, Fault>>;
 }
 
 impl ChainPort for ChainMailbox {
@@ -42,6 +49,16 @@ impl ChainPort for ChainMailbox {
     fn import(&self, blocks: Vec<VerifiedBlock>) -> BoxFuture<'static, Result<Imported, ImportError>> {
         let chain = self.clone();
         async move { Self::import(&chain, blocks).await }.boxed()
+    }
+
+    fn install(&self, proven: ProvenFinal) -> BoxFuture<'static, Result<Imported, ImportError>> {
+        let chain = self.clone();
+        async move { Self::install(&chain, proven).await }.boxed()
+    }
+
+    fn backfill(&self, blocks: Vec<Backfilled>) -> BoxFuture<'static, Result<Height, Fault>> {
+        let chain = self.clone();
+        async move { Self::backfill(&chain, blocks).await }.boxed()
     }
 }
 

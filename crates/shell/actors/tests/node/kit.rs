@@ -1,5 +1,6 @@
 //! A federation of whole nodes.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use alys_chain::schedule::{Authority as Member, Schedule};
 use alys_chain::{Account, Genesis, SecretKey, UnixMillis};
 use alys_ledger::{ChainId, Transfer, U256, Wallet};
 use alys_storage::{MemoryDisk, Store};
-use alys_transport::{Config, Transport, simulated};
+use alys_transport::{BlockSource, Config, Transport, simulated};
 use alys_wire::{Address, PeerId};
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -31,6 +32,8 @@ pub struct World {
     seed: u64,
     /// When slot 0 began.
     born: Instant,
+    /// Final blocks between offered states.
+    pub snapshots_every: NonZeroU64,
 }
 
 /// What outlives a node's process.
@@ -60,6 +63,7 @@ impl World {
             wallet,
             seed,
             born: Instant::now(),
+            snapshots_every: NonZeroU64::new(1_000).unwrap(),
         }
     }
 
@@ -81,6 +85,7 @@ impl World {
         let local = Self::peer(place.number);
         let authorities = u8::try_from(self.keys.len()).unwrap();
         let mut settings = Settings::default();
+        settings.chain.snapshot_interval = self.snapshots_every;
         settings.peers.bootnodes = (0..authorities)
             .filter(|n| *n != place.number)
             .map(|n| Self::address(n).with_peer(Self::peer(n)))
@@ -104,15 +109,21 @@ impl World {
         if place.lives == 1 {
             begin_record(base.store.as_ref(), genesis).unwrap();
         }
-        Parts { base, connect: self.connect(place.number, local), authority: key.cloned() }
+        Parts { base, connect: self.connect(place.number, local, |source| source), authority: key.cloned() }
     }
 
-    fn connect(&self, number: u8, local: PeerId) -> Connect {
+    /// Joins the network; what is served passes through `serve`.
+    pub fn connect(
+        &self,
+        number: u8,
+        local: PeerId,
+        serve: impl FnOnce(Arc<dyn BlockSource>) -> Arc<dyn BlockSource> + Send + 'static,
+    ) -> Connect {
         let mut config = Config::new(self.network.rules.genesis_id());
         config.listen = vec![Self::address(number)];
         let net = self.net.clone();
         Box::new(move |source| {
-            let (transport, events) = net.rejoin(local, &config, source);
+            let (transport, events) = net.rejoin(local, &config, serve(source));
             Ok((Arc::new(transport) as Arc<dyn Transport>, events))
         })
     }

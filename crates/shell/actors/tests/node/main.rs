@@ -4,4 +4,6 @@
 #[cfg(test)]
 mod kit;
 #[cfg(test)]
+mod snapshot;
+#[cfg(test)]
 mod stories;

@@ -105,6 +105,6 @@ pub struct VerifiedBlock {
 }
 
 /// The names of the transactions of a stored body, without recovering their senders.
-pub(super) fn stored_hashes(body: &Body) -> Result<Vec<Hash>, Invalid> {
+pub(in crate::chain) fn stored_hashes(body: &Body) -> Result<Vec<Hash>, Invalid> {
     Ok(body.transactions()?.map(alys_ledger::transaction::name).collect())
 }

@@ -43,6 +43,9 @@ pub enum ChainError {
     /// The store failed.
     #[error("{0}")]
     Store(#[from] StoreError),
+    /// The data directory was begun in another way.
+    #[error("this data directory cannot be used like that: {0}, or sync into an empty one")]
+    OtherKind(&'static str),
     /// What is stored does not fit together: the database is damaged, or was written by something else.
     #[error("the stored chain is inconsistent ({0}): move the data directory away and sync again")]
     Inconsistent(String),
@@ -58,7 +61,7 @@ impl ChainError {
     /// Whether our own disk or state is in doubt.
     #[must_use]
     pub const fn is_ours(&self) -> bool {
-        matches!(self, Self::State(_) | Self::Store(_) | Self::Inconsistent(_))
+        matches!(self, Self::State(_) | Self::Store(_) | Self::OtherKind(_) | Self::Inconsistent(_))
     }
 
     /// Whether the same call may succeed later without a restart.

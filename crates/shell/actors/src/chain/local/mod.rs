@@ -32,12 +32,15 @@ use alys_ledger::{AccountChange, BlockFacts, Executor, Overlay, Recovered, State
 use alys_ledger::{EmptyState, GenesisError, Room, Selection, Skip, ValueLedger};
 use alys_storage::{Batch, BlockKey, Durability, Store, StoredHeader};
 
+pub(super) use block::stored_hashes;
 pub use block::{BadBody, PreparedBlock, VerifiedBlock};
 pub use error::ChainError;
 pub use session::Effects;
 pub use view::StoredState;
 
 use session::Session;
+
+use super::snapshot::Snapshots;
 
 /// What is fixed for a network, and how its blocks are executed.
 #[derive(Clone)]
@@ -50,6 +53,8 @@ pub struct Network {
     pub genesis: Arc<StateDiff>,
     /// Executes blocks.
     pub executor: Arc<dyn Executor>,
+    /// Follow headers and certificates only: no block is executed, no body kept, no state but that of genesis known.
+    pub light: bool,
 }
 
 impl Network {
@@ -64,15 +69,16 @@ impl Network {
             ledger: LedgerRules::of(genesis),
             genesis: Arc::new(state),
             executor: Arc::new(ValueLedger),
+            light: false,
         })
     }
 }
 
 /// What must be remembered of an executed block above finality.
-struct Executed {
-    height: Height,
-    parent: BlockId,
-    changes: Vec<AccountChange>,
+pub(super) struct Executed {
+    pub(super) height: Height,
+    pub(super) parent: BlockId,
+    pub(super) changes: Vec<AccountChange>,
     transactions: Vec<Hash>,
     /// The lineage of its children.
     children: Lineage,
@@ -86,7 +92,9 @@ pub struct LocalChain {
     tree: Tree,
     state: StoredState,
     head: BlockKey,
-    executed: BTreeMap<BlockId, Executed>,
+    pub(super) executed: BTreeMap<BlockId, Executed>,
+    /// Where states are offered, if they are.
+    pub(super) snapshots: Option<Snapshots>,
     /// How long the last commit took.
     committing: Duration,
 }
@@ -112,6 +120,7 @@ impl LocalChain {
         if store.header(genesis)?.is_none() {
             put_genesis(&network, store.as_ref())?;
         }
+        check_kind(&network, store.as_ref())?;
         let (tree, executed) = restore(&network, store.as_ref())?;
         let state = StoredState::load(store.clone())?;
         let head = store.head()?;
@@ -124,7 +133,7 @@ impl LocalChain {
         }
         let executor = network.executor.clone();
         let committing = Duration::ZERO;
-        Ok(Self { network, executor, store, tree, state, head, executed, committing })
+        Ok(Self { network, executor, store, tree, state, head, executed, snapshots: None, committing })
     }
 
     /// How long the store took for the last commit: what of an import the disk is to answer for.
@@ -333,9 +342,38 @@ impl LocalChain {
     }
 
     /// Reads everything back from the store, after it refused a change that the tree has seen already.
-    fn reload(&mut self) -> Result<(), ChainError> {
-        *self = Self::open(self.network.clone(), self.store.clone())?;
+    pub(super) fn reload(&mut self) -> Result<(), ChainError> {
+        let snapshots = self.snapshots.take();
+        *self = Self { snapshots, ..Self::open(self.network.clone(), self.store.clone())? };
         Ok(())
+    }
+}
+
+/// The lowest height with a body of a chain without bodies.
+const NO_BODIES: Height = Height(u64::MAX);
+
+/// Whether the stored chain is of the kind that is wanted: one without state cannot go on executing, and one with a state is not thrown away.
+fn check_kind(network: &Network, store: &dyn Store) -> Result<(), ChainError> {
+    let is_light = store.earliest()? == NO_BODIES;
+    let is_fresh = store.head()?.height == Height::ZERO;
+    match (network.light, is_light) {
+        (true, false) if is_fresh => {
+            let mut batch = Batch::new();
+            batch.set_earliest(NO_BODIES);
+            store.commit(batch, Durability::Durable)?;
+            Ok(())
+        }
+        (false, true) if is_fresh => {
+            let mut batch = Batch::new();
+            batch.set_earliest(Height(1));
+            store.commit(batch, Durability::Durable)?;
+            Ok(())
+        }
+        (true, false) => {
+            Err(ChainError::OtherKind("it holds blocks and a state: start it without `--sync light`"))
+        }
+        (false, true) => Err(ChainError::OtherKind("it holds headers only: start it with `--sync light`")),
+        _ => Ok(()),
     }
 }
 

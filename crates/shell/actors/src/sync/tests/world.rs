@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use alys_actor::{Clock, MailboxConfig, Pool, Randomness, Supervisor, SupervisorHandle};
-use alys_chain::{AuthorityIndex, BlockId, Height, Slot, UnixMillis};
+use alys_chain::{AuthorityIndex, BlockId, Height, ProvenFinal, Slot, UnixMillis};
 use alys_storage::{Checkpoints, MemoryDisk, Store};
 use alys_sync::{Fault, ImportTook, Observation, Offence, SyncStatus, Tip};
 use alys_transport::simulated::{Network, SimulatedTransport};
@@ -20,6 +20,7 @@ use tokio::sync::{broadcast, watch};
 
 use super::history::{CHAIN, GENESIS_TIME, HISTORY, Served};
 use crate::chain::local::{LocalChain, VerifiedBlock};
+use crate::chain::snapshot::Backfilled;
 use crate::chain::{ChainEvent, ChainView, ImportError, Imported};
 use crate::network::Requests;
 use crate::sync::{ChainPort, Config, NetworkPort, Parts, PeerPort, SyncMailbox, SyncMetrics, mailbox};
@@ -113,6 +114,14 @@ impl ChainPort for Port {
 
     fn events(&self) -> broadcast::Receiver<ChainEvent> {
         self.0.events.subscribe()
+    }
+
+    fn install(&self, _: ProvenFinal) -> BoxFuture<'static, Result<Imported, ImportError>> {
+        unreachable!("no state is fetched in these stories")
+    }
+
+    fn backfill(&self, _: Vec<Backfilled>) -> BoxFuture<'static, Result<Height, Fault>> {
+        unreachable!("all blocks are here in these stories")
     }
 
     fn import(&self, blocks: Vec<VerifiedBlock>) -> BoxFuture<'static, Result<Imported, ImportError>> {
