@@ -7,8 +7,8 @@ use std::time::Duration;
 use alys_chain::consensus::SigningRecord;
 use alys_chain::{BlockId, Body, Hash, Height};
 use alys_storage::{
-    Batch, BlockKey, CertifiedBytes, Committed, Durability, Limit, Location, MemoryDisk, StateEntry,
-    StateKey, Store, StoreError, StoredHeader,
+    Batch, BlockKey, CertifiedBytes, Committed, Durability, Limit, Location, MemoryDisk, Pinned, Staged,
+    StateEntry, StateKey, Store, StoreError, StoredHeader,
 };
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -121,6 +121,26 @@ impl Store for Peculiar {
         limit: Limit,
     ) -> Result<Vec<StateEntry>, StoreError> {
         self.inner.accounts(bucket, after, limit)
+    }
+
+    fn pin(&self) -> Result<Arc<dyn Pinned>, StoreError> {
+        self.inner.pin()
+    }
+
+    fn earliest(&self) -> Result<Height, StoreError> {
+        self.inner.earliest()
+    }
+
+    fn staged(&self) -> Result<Option<Staged>, StoreError> {
+        self.inner.staged()
+    }
+
+    fn staged_state(&self, key: StateKey) -> Result<Option<Bytes>, StoreError> {
+        self.inner.staged_state(key)
+    }
+
+    fn clear_staged(&self) -> Result<(), StoreError> {
+        self.inner.clear_staged()
     }
 
     fn diff(&self, block: BlockKey) -> Result<Option<Bytes>, StoreError> {

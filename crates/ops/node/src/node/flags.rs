@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::cli::At;
 use crate::exit::{Exit, Failure};
-use crate::settings::{Layers, Settings};
+use crate::settings::{Layers, Settings, SyncMode};
 
 /// The arguments of `alys node`.
 #[derive(Clone, Debug, Args)]
@@ -26,6 +26,9 @@ pub struct Node {
     /// Where the RPC server listens.
     #[arg(long, value_name = "ADDRESS")]
     rpc: Option<SocketAddr>,
+    /// How a fresh node begins, and what it keeps: everything since genesis, the state of a recent block first, or headers only.
+    #[arg(long, value_name = "MODE", value_enum)]
+    sync: Option<SyncMode>,
     /// The authority's key file. Without it: the one that is bound, or keys/authority.key in the data directory.
     #[arg(long, value_name = "FILE")]
     authority_key: Option<PathBuf>,
@@ -60,6 +63,9 @@ impl Node {
         }
         if let Some(rpc) = self.rpc {
             layers.flag("--rpc", "rpc.listen", &rpc.to_string())?;
+        }
+        if let Some(mode) = self.sync {
+            layers.flag("--sync", "sync.mode", mode.name())?;
         }
         if let Some(path) = &self.authority_key {
             let path = std::path::absolute(path).map_err(|error| {
@@ -110,12 +116,16 @@ mod tests {
             "/keys/a",
             "--bootnode",
             "/ip4/1.2.3.4/tcp/1/p2p/x",
+            "--sync",
+            "snapshot",
         ];
         let found =
             settings(&flags, &[("ALYS_NETWORK_OUTBOUND", "5"), ("ALYS_NETWORK_MDNS", "true")]).unwrap();
         assert_eq!(found.network.listen, ["/ip4/127.0.0.1/tcp/1", "/ip4/127.0.0.1/tcp/2"]);
         assert_eq!((found.network.outbound, found.network.mdns), (3, true));
         assert_eq!(found.rpc.listen, "127.0.0.1:7");
+        assert_eq!(found.sync.mode, SyncMode::Snapshot);
+        assert_eq!(settings(&[], &[("ALYS_SYNC_MODE", "light")]).unwrap().sync.mode, SyncMode::Light);
         assert_eq!(found.production.authority_key, "/keys/a");
         assert_eq!(found.network.bootnodes, ["/ip4/1.2.3.4/tcp/1/p2p/x"]);
     }

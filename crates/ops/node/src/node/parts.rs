@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use alys_actor::{Clock, Event, Fault, Pool, Randomness};
 use alys_actors::chain::StorageState;
+use alys_actors::chain::local::Network as ChainNetwork;
 use alys_actors::peer::Book;
 use alys_actors::supervisor::{Base, Connect, Node, Parts, StartError, start as start_actors};
 use alys_actors::sync::CheckpointDesk;
@@ -21,7 +22,7 @@ use tracing::{error, info};
 use super::view::View;
 use crate::exit::{Exit, Failure};
 use crate::home::{BOOK_FILE, FLIGHT_RECORDER, Home};
-use crate::settings::{Network, Settings};
+use crate::settings::{Network, Settings, SyncMode};
 
 /// A node that runs.
 pub struct Running {
@@ -37,6 +38,10 @@ pub fn start(home: &Home, settings: &Settings) -> Result<Running, Failure> {
     let identity = home.identity()?;
     // Its record is in the database, put there by `init --new-key`; without one it waits for the others.
     let authority = if settings.production.enabled { home.authority(settings)? } else { None };
+    if settings.sync.mode == SyncMode::Light && authority.is_some() {
+        let message = "a light node knows no state and cannot produce, but this one has an authority's key: start it without --sync light, or with --set production.enabled=false";
+        return Err(Failure::new(Exit::Settings, message));
+    }
     let base = base(home, settings, &identity)?;
     let files = base.checkpoints.clone().expect("a node on disk has a place for them");
     let kept = base.settings.sync.checkpoints_kept;
@@ -70,7 +75,7 @@ fn base(home: &Home, settings: &Settings, identity: &Identity) -> Result<Base, F
         .map_err(|error| Failure::new(Exit::System, format!("cannot start {workers} threads: {error}")))?;
     Ok(Base {
         settings: actor_settings(settings, workers),
-        network: home.network().clone(),
+        network: ChainNetwork { light: settings.sync.mode == SyncMode::Light, ..home.network().clone() },
         store: Arc::new(home.store()?),
         checkpoints: Some(Arc::new(Checkpoints::open(&home.directory().checkpoints())?)),
         flight_recorder: Some(home.directory().root().join(FLIGHT_RECORDER).into()),
@@ -95,6 +100,8 @@ fn actor_settings(settings: &Settings, workers: NonZeroUsize) -> alys_actors::su
     sync.machine.threshold_e4 = settings.production.threshold_e4;
     sync.checkpoint_interval =
         NonZeroU64::new(settings.sync.checkpoint_interval).expect("the settings were checked");
+    sync.from_state = settings.sync.mode == SyncMode::Snapshot;
+    sync.light = settings.sync.mode == SyncMode::Light;
     sync.checkpoints_kept = settings.sync.checkpoint_retention as usize;
     alys_actors::supervisor::Settings { peers, sync, ..Default::default() }
 }
@@ -226,11 +233,13 @@ mod tests {
         settings.sync.checkpoint_retention = 3;
         settings.production.threshold_e4 = 9_999;
         settings.network.outbound = 4;
+        settings.sync.mode = SyncMode::Snapshot;
         settings.network.bootnodes = vec!["/ip4/1.2.3.4/tcp/1/p2p/x".into()];
         let actors = actor_settings(&settings, NonZeroUsize::MIN);
         assert_eq!(actors.sync.machine.budget_bytes, 32 << 20);
         assert_eq!(actors.sync.machine.threshold_e4, 9_999);
         assert_eq!((actors.sync.checkpoints_kept, actors.sync.workers), (3, NonZeroUsize::MIN));
+        assert!(actors.sync.from_state && !actors.sync.light);
         assert_eq!((actors.peers.outbound, actors.peers.bootnodes.len()), (4, 1));
     }
 }

@@ -9,6 +9,7 @@ mod check;
 mod edit;
 mod layers;
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 pub use edit::with_value;
@@ -57,6 +58,8 @@ pub struct Network {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sync {
+    /// How a fresh node begins, and what it keeps: `full`, `snapshot` or `light`.
+    pub mode: SyncMode,
     /// Bytes of blocks that may be in flight, waiting for checks or for import, together.
     pub budget_bytes: u64,
     /// Threads that check approvals and recover senders; 0 means one a core.
@@ -65,6 +68,30 @@ pub struct Sync {
     pub checkpoint_interval: u64,
     /// How many checkpoints are kept.
     pub checkpoint_retention: u32,
+}
+
+/// How a node syncs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum SyncMode {
+    /// Execute every block since genesis.
+    Full,
+    /// Begin with the state of a recent final block, execute what follows, fetch the older blocks afterwards.
+    Snapshot,
+    /// Follow headers and certificates only: no state, no production.
+    Light,
+}
+
+impl SyncMode {
+    /// As it is written in settings.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Snapshot => "snapshot",
+            Self::Light => "light",
+        }
+    }
 }
 
 /// Making blocks.
@@ -122,6 +149,7 @@ impl Default for Settings {
                 quic: false,
             },
             sync: Sync {
+                mode: SyncMode::Full,
                 budget_bytes: 256 * 1024 * 1024,
                 workers: 0,
                 checkpoint_interval: 100,
