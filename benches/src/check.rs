@@ -1,8 +1,8 @@
 //! `bench check`: the rows in a short form, each held against the share of the possible that is committed for it.
 //!
 //! - **In**: `benches/committed.json`: a share for each row. **Out**: a figure a row; with `--write` a new file.
-//! - **On failure**: a row that falls is measured once more, since what disturbs a run only ever slows it down; one that falls twice ends
-//!   the run with exit code 1.
+//! - **On failure**: a row that falls is measured again, twice at most, since what disturbs a run only ever slows it down; one that falls each
+//!   time ends the run with exit code 1.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,9 +16,11 @@ use crate::judge::short;
 use crate::rows::{Net, Row, Weather};
 use crate::sync::measure;
 
-/// The part of the committed share that must be reached. Runs of one build on a busy machine differ by nearly a third either way; a stage that
-/// waits where it did not before costs half and more.
-const TOLERANCE: f64 = 0.6;
+/// The part of the committed share that must be reached. On a busy machine with few cores a row may lose nearly half of its share without any
+/// fault of the code, so more would be noise; a stage that waits where it did not before, or that works block by block, costs more than half.
+const TOLERANCE: f64 = 0.5;
+/// How often a row is measured before it counts as fallen.
+const TRIES: usize = 3;
 
 /// The arguments of `bench check`.
 #[derive(Debug, Args)]
@@ -42,11 +44,16 @@ pub fn run(command: &Check) -> Result<()> {
     }
     let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
     let committed: Shares = serde_json::from_str(&text)?;
-    let again: Vec<Row> =
-        rows().into_iter().filter(|row| fallen(&committed, &measured).contains(&row.name())).collect();
-    for (name, share) in shares(&again)? {
-        let best = measured.entry(name).or_insert(share);
-        *best = best.max(share);
+    for _ in 1..TRIES {
+        let fallen = fallen(&committed, &measured);
+        let again: Vec<Row> = rows().into_iter().filter(|row| fallen.contains(&row.name())).collect();
+        if again.is_empty() {
+            break;
+        }
+        for (name, share) in shares(&again)? {
+            let best = measured.entry(name).or_insert(share);
+            *best = best.max(share);
+        }
     }
     let fallen = fallen(&committed, &measured);
     for (name, share) in &measured {
@@ -97,9 +104,9 @@ mod tests {
     #[test]
     fn a_row_that_falls_is_named() {
         let committed = shares(&[("near", 0.8), ("far", 0.5)]);
-        assert!(fallen(&committed, &shares(&[("near", 0.49), ("far", 0.31)])).is_empty(), "within tolerance");
+        assert!(fallen(&committed, &shares(&[("near", 0.41), ("far", 0.26)])).is_empty(), "within tolerance");
         assert!(fallen(&committed, &shares(&[("near", 1.2), ("far", 0.9)])).is_empty(), "better is fine");
-        assert_eq!(fallen(&committed, &shares(&[("near", 0.47), ("far", 0.5)])), ["near"]);
+        assert_eq!(fallen(&committed, &shares(&[("near", 0.39), ("far", 0.5)])), ["near"]);
         assert_eq!(fallen(&committed, &shares(&[("near", f64::NAN), ("far", 0.5)])), ["near"]);
     }
 
