@@ -305,18 +305,6 @@ pub enum Action {
     Report(Report),
 }
 
-/// What tunes itself, within bounds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Knob {
-    /// How many milliseconds the transfer of one chunk should take.
-    ChunkMillis,
-    /// How many times the expected time a request may take.
-    Patience,
-    /// How many blocks the skeleton may run ahead of what is durable.
-    SkeletonAhead,
-}
-
 /// What a verdict rests on: bytes that the peer served for these.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Proof {
@@ -402,37 +390,6 @@ pub enum Report {
         peer: PeerId,
         /// How many.
         strikes: u32,
-    },
-    /// A peer held the block that everything waited for.
-    HeadHeld {
-        /// Who.
-        peer: PeerId,
-        /// The height.
-        height: Height,
-        /// How long.
-        held_for: Duration,
-    },
-    /// The head of the line was asked for a second time, of another peer.
-    Hedged {
-        /// The lowest height.
-        height: Height,
-        /// Who has it in hand.
-        holder: PeerId,
-        /// Who was asked as well.
-        with: PeerId,
-        /// The price: bytes that may come twice.
-        bytes: u64,
-    },
-    /// Something tuned itself.
-    Adapted {
-        /// What.
-        knob: Knob,
-        /// Before.
-        from: u64,
-        /// Now.
-        to: u64,
-        /// Why.
-        reason: &'static str,
     },
     /// The gate opened or closed, and stays so; the signature of the slot itself does not count.
     GateCrossed(Crossing),

@@ -41,9 +41,7 @@ pub struct Explain {
     pub peers: Vec<PeerLine>,
     /// Bytes in memory.
     pub budget: BudgetUse,
-    /// Second requests for the head of the line.
-    pub hedges: Hedges,
-    /// What tunes itself, as it is now.
+    /// The bounds that requests are made by, as they are now.
     pub tuning: Tuning,
     /// What should be changed, but does not change by itself.
     pub recommendations: Vec<Recommendation>,
@@ -107,20 +105,7 @@ pub struct BudgetUse {
     pub total: u64,
 }
 
-/// What was asked for twice, and what that cost. Since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Hedges {
-    /// How often.
-    pub asked: u64,
-    /// How often the second answer was there first.
-    pub won: u64,
-    /// Bytes that came twice.
-    pub duplicate_bytes: u64,
-    /// All bytes of bodies that came.
-    pub bytes: u64,
-}
-
-/// What tunes itself.
+/// The bounds that requests are made by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Tuning {
     /// How long one chunk should take to transfer.

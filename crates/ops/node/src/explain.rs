@@ -1,5 +1,5 @@
-//! Why the sync is as fast as it is, on one screen: the limit, who holds the head, what was hedged, who was blamed on what proof, what was
-//! adapted, and what the operator may change.
+//! Why the sync is as fast as it is, on one screen: the limit, who holds the head, who was blamed on what proof, the bounds that requests are
+//! made by, and what the operator may change.
 //!
 //! - **In**: [`Explain`], from sync. **Out**: lines.
 
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use alys_chain::Moment;
 use alys_rpc::status::ExplainInfo;
-use alys_sync::explain::{Hedges, PeerLine};
+use alys_sync::explain::PeerLine;
 use alys_sync::{Entry, Explain, Report, Spent};
 
 use crate::console::{grouped, table};
@@ -38,7 +38,6 @@ fn screen(explain: &Explain, now: Moment) -> Vec<String> {
         format!("time     {}", spent(&explain.spent)),
         format!("waiting  for {}", explain.waiting_for),
         format!("head     {}", head(explain)),
-        format!("hedges   {}", hedges(&explain.hedges)),
         format!("budget   {used} of {total} MiB"),
     ];
     let tuning = &explain.tuning;
@@ -91,12 +90,6 @@ fn head(explain: &Explain) -> String {
     now + &slowest.unwrap_or_default()
 }
 
-fn hedges(hedges: &Hedges) -> String {
-    let Hedges { asked, won, duplicate_bytes, bytes } = *hedges;
-    let share = duplicate_bytes.saturating_mul(1_000) / bytes.max(1);
-    format!("{asked} asked, {won} won, {}.{} % of the bytes came twice", share / 10, share % 10)
-}
-
 fn peers(all: &[PeerLine]) -> Vec<String> {
     if all.is_empty() {
         return vec!["peers    none".to_owned()];
@@ -146,15 +139,6 @@ fn describe(report: &Report) -> Option<String> {
             format!("blamed {peer:?}: {offence}{block}{heights}")
         }
         Report::SetBack { peer, strikes } => format!("set back {peer:?}: {strikes} requests came to nothing"),
-        Report::HeadHeld { peer, height, held_for } => {
-            format!("{peer:?} held the head, height {height}, for {} ms", held_for.as_millis())
-        }
-        Report::Hedged { height, holder, with, bytes } => {
-            format!("hedged height {height}: {holder:?} has it, {with:?} asked as well, {bytes} bytes")
-        }
-        Report::Adapted { knob, from, to, reason } => {
-            format!("adapted {knob:?} from {from} to {to}: {reason}")
-        }
         Report::Stalled { waiting_for, .. } => format!("stood still, waiting for {waiting_for}"),
         Report::ImportFailing { reason, attempts, .. } => {
             format!("import failed, attempt {attempts}: {reason}")
@@ -181,7 +165,7 @@ fn describe(report: &Report) -> Option<String> {
 mod tests {
     use alys_chain::{BlockId, Height};
     use alys_sync::explain::{BudgetUse, Head, Tuning};
-    use alys_sync::{Knob, Limit, Mode, Offence, Proof, Recommendation, WaitingFor};
+    use alys_sync::{Limit, Mode, Offence, Proof, Recommendation, WaitingFor};
     use alys_wire::PeerId;
 
     use super::*;
@@ -195,7 +179,6 @@ mod tests {
         let proof = Proof { block: Some(BlockId([1; 32])), ..Proof::default() };
         let reports = [
             Report::Blamed { peer: peer(1), offence: Offence::BadBody, proof },
-            Report::Adapted { knob: Knob::Patience, from: 3, to: 4, reason: "late answers" },
             Report::Finished { at: Height(1) },
         ];
         let line = PeerLine {
@@ -232,7 +215,6 @@ mod tests {
             }),
             peers: vec![line],
             budget: BudgetUse { used: 16 << 20, total: 256 << 20 },
-            hedges: Hedges { asked: 4, won: 3, duplicate_bytes: 20, bytes: 1_000 },
             tuning: Tuning { chunk_time: Duration::from_millis(350), patience: 3, skeleton_ahead: 8_192 },
             recommendations: vec![Recommendation::FasterDisk],
             recorder: reports.into_iter().map(|report| Entry { at, report }).collect(),
@@ -247,13 +229,11 @@ mod tests {
             "limit    disk",
             "network 10 %, verify 0 %, import 90 % (execute 0 %, disk 70 %)",
             "for 120 ms, asked of",
-            "4 asked, 3 won, 2.0 % of the bytes came twice",
             "16 of 256 MiB",
             "faster flushes",
             "9,000   2.5 MB/s  40 ms",
             "7 s ago  blamed",
             ", block 0x0101",
-            "adapted Patience from 3 to 4: late answers",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }

@@ -6,7 +6,7 @@ use alys_wire::PeerId;
 use super::SyncMachine;
 use crate::account::Stage;
 use crate::advice;
-use crate::explain::{BudgetUse, Explain, Head, Hedges, PeerLine, Tuning, Waited};
+use crate::explain::{BudgetUse, Explain, Head, PeerLine, Tuning, Waited};
 use crate::lease::Work;
 use crate::limit::{self, Facts, Limit};
 use crate::peers::Peer;
@@ -61,7 +61,6 @@ impl SyncMachine {
             head: self.head_in_flight(now),
             peers: self.peers.iter().map(|(&id, peer)| self.peer_line(now, id, peer)).collect(),
             budget: BudgetUse { used: status.budget_used, total: status.budget_total },
-            hedges: self.hedges(),
             tuning: self.tuning(),
             recommendations: advice::advise(&facts),
             recorder: self.recorder.entries().cloned().collect(),
@@ -100,10 +99,6 @@ impl SyncMachine {
             strikes: peer.strikes(),
             rests_for: peer.rests_until().since(now),
         }
-    }
-
-    fn hedges(&self) -> Hedges {
-        Hedges::default()
     }
 
     fn tuning(&self) -> Tuning {
