@@ -44,8 +44,8 @@ pub use advice::Recommendation;
 pub use alys_peers::{Observation, Offence};
 pub use blame::Fault;
 pub use event::{
-    Action, ArrivedBody, BatchId, Event, HeaderVerdict, ImportFailure, ImportTook, LeaseEnd, LeaseId,
-    Proof, Report, Start,
+    Action, ArrivedBody, BatchId, Event, HeaderVerdict, ImportFailure, ImportTook, LeaseEnd, LeaseId, Proof,
+    Report, Start,
 };
 pub use explain::Explain;
 pub use gaps::HeightRanges;

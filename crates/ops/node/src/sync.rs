@@ -16,8 +16,8 @@ use crate::exit::Failure;
 pub enum Sync {
     /// How far it is, whether this node may produce and why (not), and which side of a split it is on.
     Status(Ask),
-    /// Why the rate is what it is, on one screen: the stage that limits it, who holds the head, what was hedged, who was blamed on what proof,
-    /// what was adapted, and what may be changed.
+    /// Why the rate is what it is, on one screen: the stage that limits it, who holds the head, who was blamed on what proof,
+    /// and what may be changed.
     Explain(Ask),
     /// Ask for nothing and import nothing until it is resumed. The node does not produce meanwhile.
     Pause(Ask),

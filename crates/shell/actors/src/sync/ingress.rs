@@ -262,7 +262,7 @@ impl SyncMailbox {
         self.addr.ask(GetSyncStatus).await
     }
 
-    /// Why the rate is what it is: the limit, who holds the head, what was blamed, hedged and adapted.
+    /// Why the rate is what it is: the limit, who holds the head, who was blamed for what.
     ///
     /// # Errors
     /// When the actor does not answer.
