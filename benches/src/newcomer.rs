@@ -151,8 +151,8 @@ mod tests {
     #[test]
     fn every_source_is_dialled() {
         let sources: Vec<Address> =
-            (1..=12).map(|port| Address(format!("/ip4/127.0.0.1/tcp/{port}"))).collect();
+            (1..=20).map(|port| Address(format!("/ip4/127.0.0.1/tcp/{port}"))).collect();
         let settings = settings(&sources, NonZeroUsize::MIN);
-        assert_eq!((settings.peers.outbound, settings.peers.bootnodes.len()), (12, 12));
+        assert_eq!((settings.peers.outbound, settings.peers.bootnodes.len()), (20, 20));
     }
 }
