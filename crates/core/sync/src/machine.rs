@@ -48,7 +48,7 @@ pub struct Config {
     /// nothing could move.
     pub budget_bytes: u64,
     /// How much of the proven chain must be durable here before this node may produce, in ten-thousandths; at least
-    /// [`THRESHOLD_E4`](crate::gate::THRESHOLD_E4), which lower values count as.
+    /// [`THRESHOLD_E4`], which lower values count as.
     pub threshold_e4: u32,
 }
 
