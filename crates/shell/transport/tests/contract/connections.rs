@@ -159,6 +159,10 @@ pub async fn a_full_node_takes_explicit_peers_only(mut world: World) {
     assert!(matches!(error, DialError::Full(_)), "{error:?}");
 
     full.tell(Command::Explicit { peer: second.peer, on: true });
+    // Commands are taken in their order: once this dial has failed, the one before it holds.
+    let third = world.node().await;
+    full.dial(&third);
+    assert!(matches!(failure(&mut full).await.2, DialError::Full(_)));
     second.meet(&mut full).await;
 }
 
