@@ -8,8 +8,9 @@ use std::task::{Context, Poll, Waker, ready};
 
 use futures::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
+use super::flow::PAYLOAD_BYTES;
 use super::frame::{HEAD_BYTES, Head};
-use super::link::{End, Link, Out, PAYLOAD_BYTES, Wakers};
+use super::link::{End, Link, Out, Wakers};
 use crate::libp2p::pool::BUFFER_BYTES;
 
 /// How many pieces are read before those that wait for them are woken, and what waits is sent: a MiB or so.

@@ -7,22 +7,12 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use super::flow::{Chunk, Stream, WINDOW};
 use super::frame::{ACK, FIN, HEAD_BYTES, Head, Kind, NORMAL, RST, SYN, VIOLATED};
-use crate::libp2p::pool::{FRAME_BYTES, Pool};
+use crate::libp2p::pool::Pool;
 
-/// What a stream may receive from its beginning: given by the specification.
-const WINDOW: u32 = 256 << 10;
-/// What a stream may receive whose reader has room. At 100 ms of round trip 16 MiB are 160 MB/s; more would wait in memory, as nobody can
-/// ask for more at once.
-const LARGE_WINDOW: u32 = 16 << 20;
 /// Who reads into so many bytes at once gets the large window, if there is credit.
 pub(super) const LARGE_READ: usize = 256 << 10;
-/// What a stream may have waiting to be sent: enough that encryption and the stream's own work go on beside each other.
-const QUEUED: usize = 4 * FRAME_BYTES;
-/// The bytes of a stream in one frame.
-pub(super) const PAYLOAD_BYTES: usize = FRAME_BYTES - HEAD_BYTES;
-/// How many bytes of small pieces are collected in one buffer, at most: otherwise each byte of a window could cost us an allocation.
-const COLLECTED: usize = 32 << 10;
 /// How many frames without data may wait to be sent. A peer that makes us answer and does not read is not read either.
 const MAX_CONTROL: usize = 1024;
 
@@ -57,16 +47,6 @@ impl From<End> for io::Error {
     }
 }
 
-/// Bytes that wait to be read.
-#[derive(Debug)]
-pub(super) struct Chunk {
-    pub buffer: Vec<u8>,
-    pub from: usize,
-    pub to: usize,
-    /// Whether further bytes may be appended: it is no buffer of the pool.
-    open: bool,
-}
-
 /// A frame that waits to be sent.
 #[derive(Debug)]
 pub(super) struct Out {
@@ -74,28 +54,6 @@ pub(super) struct Out {
     pub bytes: Vec<u8>,
     /// How many of the bytes are the frame.
     pub len: usize,
-}
-
-#[derive(Debug, Default)]
-struct Stream {
-    may_send: u64,
-    queued: usize,
-    /// What the peer may still send.
-    may_come: u32,
-    /// What it may send at most when everything is read.
-    window: u32,
-    /// Read, and not yet given back to the peer.
-    consumed: u32,
-    inbox: VecDeque<Chunk>,
-    /// The flag that our next frame carries: the first one says that it is the first.
-    first: u16,
-    /// Nothing more comes.
-    finished: bool,
-    /// Nothing more goes.
-    closed: bool,
-    reset: bool,
-    reader: Option<Waker>,
-    writer: Option<Waker>,
 }
 
 #[derive(Debug)]
@@ -227,15 +185,11 @@ impl Link {
     pub fn poll_send(&self, cx: &Context<'_>, id: u32, wanted: usize) -> Poll<io::Result<(usize, u16)>> {
         self.with(|state| {
             let stream = state.writable(id)?;
-            if stream.may_send == 0 || stream.queued >= QUEUED {
+            let room = stream.reserve(wanted);
+            if room.is_none() {
                 stream.writer = Some(cx.waker().clone());
-                return Poll::Pending;
             }
-            let window = usize::try_from(stream.may_send).unwrap_or(usize::MAX);
-            let n = wanted.min(PAYLOAD_BYTES).min(window);
-            stream.may_send -= n as u64;
-            stream.queued += n + HEAD_BYTES;
-            Poll::Ready(Ok((n, core::mem::take(&mut stream.first))))
+            room.map_or(Poll::Pending, |room| Poll::Ready(Ok(room)))
         })
     }
 
@@ -289,14 +243,7 @@ impl Link {
         let opener = self.act(|state| {
             let stream = state.streams.remove(&id)?;
             self.pool.repay((stream.window - WINDOW) as usize);
-            let flags = match (stream.closed, stream.finished) {
-                (false, true) => FIN,
-                (false, false) => RST,
-                (true, _) => 0,
-            };
-            // One that the peer never heard of needs no farewell.
-            if flags != 0 && !stream.reset && stream.first != SYN && state.end.is_none() {
-                let flags = flags | stream.first;
+            if let Some(flags) = stream.parting().filter(|_| state.end.is_none()) {
                 state.control(Head { kind: Kind::Data, flags, stream: id, length: 0 });
             }
             state.opener.take()
@@ -376,12 +323,7 @@ impl Link {
         self.with(|state| {
             let Some(stream) = state.streams.get_mut(&id) else { return Some(buffer) };
             wakers.extend(stream.reader.take());
-            if len >= COLLECTED {
-                stream.inbox.push_back(Chunk { buffer, from: 0, to: len, open: false });
-                return None;
-            }
-            stream.collect(&buffer[..len]);
-            Some(buffer)
+            stream.take_in(buffer, len)
         })
     }
 
@@ -422,10 +364,7 @@ impl State {
         if out.stream == 0 {
             self.control = self.control.saturating_sub(1);
         } else if let Some(stream) = self.streams.get_mut(&out.stream) {
-            stream.queued = stream.queued.saturating_sub(out.len);
-            if stream.queued <= QUEUED / 2 && stream.may_send > 0 {
-                wakers.extend(stream.writer.take());
-            }
+            wakers.extend(stream.sent(out.len));
         }
         out.bytes
     }
@@ -456,46 +395,6 @@ impl State {
         }
         if head.has(RST) {
             wakers.extend(stream.writer.take());
-        }
-    }
-}
-
-impl Stream {
-    fn new(first: u16) -> Self {
-        Self { may_send: WINDOW.into(), may_come: WINDOW, window: WINDOW, first, ..Self::default() }
-    }
-
-    /// Takes the large window if there is credit; by how much it grew.
-    fn grow(&mut self, pool: &Pool) -> u32 {
-        let more = LARGE_WINDOW - self.window;
-        if more == 0 || self.finished || self.reset || !pool.borrow(more as usize) {
-            return 0;
-        }
-        self.window = LARGE_WINDOW;
-        more
-    }
-
-    /// Notes what was read. The flags and length of the window update that is due, if one is.
-    fn read(&mut self, bytes: u32, grown: u32) -> Option<(u16, u32)> {
-        self.consumed = self.consumed.saturating_add(bytes);
-        if self.finished || self.reset || (grown == 0 && self.consumed < self.window / 2) {
-            return None;
-        }
-        let length = core::mem::take(&mut self.consumed).saturating_add(grown);
-        self.may_come = self.may_come.saturating_add(length);
-        Some((core::mem::take(&mut self.first), length))
-    }
-
-    fn collect(&mut self, bytes: &[u8]) {
-        match self.inbox.back_mut() {
-            Some(last) if last.open && last.to + bytes.len() <= COLLECTED => {
-                last.buffer.extend_from_slice(bytes);
-                last.to = last.buffer.len();
-            }
-            _ => {
-                let (buffer, to) = (bytes.to_vec(), bytes.len());
-                self.inbox.push_back(Chunk { buffer, from: 0, to, open: true });
-            }
         }
     }
 }

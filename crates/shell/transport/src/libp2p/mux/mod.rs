@@ -13,6 +13,7 @@
 //! - Buffers come from a pool, and pass from the socket to the reader without a copy between them.
 
 mod driver;
+mod flow;
 mod frame;
 mod link;
 mod stream;

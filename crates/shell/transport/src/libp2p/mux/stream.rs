@@ -7,8 +7,9 @@ use std::task::{Context, Poll, ready};
 
 use futures::{AsyncRead, AsyncWrite};
 
+use super::flow::Chunk;
 use super::frame::{HEAD_BYTES, Head, Kind};
-use super::link::{Chunk, LARGE_READ, Link, Out};
+use super::link::{LARGE_READ, Link, Out};
 
 /// Below this many bytes a frame gets memory of its own: a buffer of the pool would be mostly empty.
 const SMALL: usize = 16 << 10;
