@@ -1,6 +1,7 @@
 //! The CPU pool: signatures, hashes and decoding, away from the actors' threads.
 //!
-//! - **Owns**: its threads and two bounded queues, one a priority.
+//! - **Owns**: its threads and two bounded queues, one a priority. One thread takes [`Priority::High`] only: a batch of signatures keeps a
+//!   thread for tens of milliseconds, and neither a slot nor the import of verified blocks waits until one is through.
 //! - **Comes in**: closures; **goes out**: their results, to whoever awaits them.
 //! - **When it fails**: a panicking job fails only itself. A job whose caller has gone (its incarnation was aborted) is
 //!   dropped if it has not started; a started one runs to its end, so a job must not own a right that a restart passes on.
@@ -21,13 +22,13 @@ use crate::exit::panic_words;
 /// only hold memory and delay, since callers wait for room anyway.
 const QUEUE_PER_THREAD: usize = 32;
 
-/// After this many High jobs in a row a Normal one has its turn: sync keeps going while consensus floods the pool.
+/// After this many High jobs in a row a Normal one has its turn in a thread that takes both: sync keeps going while consensus floods the pool.
 const HIGH_IN_A_ROW: u32 = 8;
 
 /// How urgent a job is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
-    /// Consensus: what a slot waits for.
+    /// Consensus and import: what a slot, or the one writer of the chain, waits for.
     High,
     /// Sync, transactions, serving.
     Normal,
@@ -54,7 +55,7 @@ enum Kind {
 }
 
 impl Pool {
-    /// A pool of `threads` threads of its own.
+    /// A pool of `threads` threads of its own, and one more for [`Priority::High`] alone.
     ///
     /// # Errors
     /// If the system gives no thread.
@@ -62,9 +63,13 @@ impl Pool {
         let shared = Arc::new(Shared::new(threads.get() * QUEUE_PER_THREAD));
         // Made first: if a later thread is refused, dropping it ends the earlier ones.
         let owner = Owner(Arc::clone(&shared));
-        for number in 0..threads.get() {
+        let start = |name: String, takes| {
             let shared = Arc::clone(&shared);
-            std::thread::Builder::new().name(format!("pool-{number}")).spawn(move || shared.work())?;
+            std::thread::Builder::new().name(name).spawn(move || shared.work(takes))
+        };
+        start("pool-high".to_owned(), Takes::High)?;
+        for number in 0..threads.get() {
+            start(format!("pool-{number}"), Takes::All)?;
         }
         Ok(Self(Kind::Threads(Arc::new(owner))))
     }
@@ -134,6 +139,13 @@ struct Job {
     place: OwnedSemaphorePermit,
 }
 
+/// Which jobs a thread takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Takes {
+    High,
+    All,
+}
+
 #[derive(Default)]
 struct Queues {
     high: VecDeque<Job>,
@@ -143,7 +155,10 @@ struct Queues {
 }
 
 impl Queues {
-    fn pop(&mut self) -> Option<Job> {
+    fn pop(&mut self, takes: Takes) -> Option<Job> {
+        if takes == Takes::High {
+            return self.high.pop_front();
+        }
         let normal_is_due = self.high_in_a_row >= HIGH_IN_A_ROW && !self.normal.is_empty();
         if normal_is_due || self.high.is_empty() {
             self.high_in_a_row = 0;
@@ -157,7 +172,10 @@ impl Queues {
 
 struct Shared {
     queues: Mutex<Queues>,
+    /// There is a job, for a thread that takes all.
     filled: Condvar,
+    /// There is a High one.
+    filled_high: Condvar,
     places: [Arc<Semaphore>; 2],
 }
 
@@ -170,7 +188,12 @@ impl std::fmt::Debug for Shared {
 impl Shared {
     fn new(places: usize) -> Self {
         let places = || Arc::new(Semaphore::new(places));
-        Self { queues: Mutex::default(), filled: Condvar::new(), places: [places(), places()] }
+        Self {
+            queues: Mutex::default(),
+            filled: Condvar::new(),
+            filled_high: Condvar::new(),
+            places: [places(), places()],
+        }
     }
 
     /// No job runs under this lock, so a poisoned one is still in order.
@@ -205,34 +228,39 @@ impl Shared {
             Priority::Normal => queues.normal.push_back(job),
         }
         drop(queues);
+        if priority == Priority::High {
+            self.filled_high.notify_one();
+        }
         self.filled.notify_one();
     }
 
     /// The life of a thread.
-    fn work(&self) {
-        while let Some(Job { work, place }) = self.wait() {
+    fn work(&self, takes: Takes) {
+        while let Some(Job { work, place }) = self.wait(takes) {
             drop(place);
             // The job's own panic is its result; this one is of a value that nobody awaits any more, as it is dropped.
             guarded(work).ok();
         }
     }
 
-    fn wait(&self) -> Option<Job> {
+    fn wait(&self, takes: Takes) -> Option<Job> {
+        let filled = if takes == Takes::High { &self.filled_high } else { &self.filled };
         let mut queues = self.lock();
         loop {
             if queues.closed {
                 return None;
             }
-            if let Some(job) = queues.pop() {
+            if let Some(job) = queues.pop(takes) {
                 return Some(job);
             }
-            queues = self.filled.wait(queues).unwrap_or_else(PoisonError::into_inner);
+            queues = filled.wait(queues).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
     fn close(&self) {
         self.lock().closed = true;
         self.filled.notify_all();
+        self.filled_high.notify_all();
     }
 }
 

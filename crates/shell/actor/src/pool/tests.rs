@@ -3,24 +3,40 @@ use std::time::Duration;
 
 use super::*;
 
+/// One thread for all jobs, and the one for High.
 fn one_thread() -> Pool {
     Pool::threads(NonZeroUsize::MIN).expect("a thread")
 }
 
-/// Keeps the pool's only thread busy until the sender is used.
-async fn block(pool: &Pool) -> (mpsc::Sender<()>, tokio::task::JoinHandle<Result<(), PoolError>>) {
-    let (release, gate) = mpsc::channel::<()>();
-    let (tell, busy) = oneshot::channel();
-    let pool = pool.clone();
-    let blocker = tokio::spawn(async move {
+/// A job that keeps a thread busy.
+struct Blocker {
+    release: mpsc::Sender<()>,
+    caller: tokio::task::JoinHandle<Result<(), PoolError>>,
+}
+
+impl Blocker {
+    async fn start(pool: &Pool, priority: Priority) -> Self {
+        let (release, gate) = mpsc::channel::<()>();
+        let (tell, busy) = oneshot::channel();
+        let pool = pool.clone();
         let job = move || {
             tell.send(()).ok();
             gate.recv().ok();
         };
-        pool.run(Priority::High, job).await
-    });
-    busy.await.expect("the job has started");
-    (release, blocker)
+        let caller = tokio::spawn(async move { pool.run(priority, job).await });
+        busy.await.expect("the job has started");
+        Self { release, caller }
+    }
+
+    async fn end(self) {
+        self.release.send(()).expect("the blocker listens");
+        self.caller.await.expect("no panic").expect("no panic");
+    }
+}
+
+/// Keeps both threads busy: first the one that takes all, with a job that only it takes, then the other one.
+async fn block(pool: &Pool) -> (Blocker, Blocker) {
+    (Blocker::start(pool, Priority::Normal).await, Blocker::start(pool, Priority::High).await)
 }
 
 /// Queues `job` now and returns what it will return.
@@ -33,7 +49,7 @@ fn queue<T: Send + 'static>(
     let mut waiting: std::pin::Pin<Box<dyn Future<Output = _> + Send>> =
         Box::pin(async move { pool.run(priority, job).await });
     let polled = futures::FutureExt::now_or_never(&mut waiting);
-    assert!(polled.is_none(), "the only thread is busy");
+    assert!(polled.is_none(), "the threads are busy");
     waiting
 }
 
@@ -50,7 +66,7 @@ async fn both_kinds_return_results_and_survive_a_panic() {
 #[tokio::test]
 async fn high_goes_first_but_normal_has_its_turn() {
     let pool = one_thread();
-    let (release, blocker) = block(&pool).await;
+    let (normal, high) = block(&pool).await;
     let (log, order) = mpsc::channel();
     let mut waiting = Vec::new();
     for (count, priority, word) in [(2, Priority::Normal, 'n'), (10, Priority::High, 'h')] {
@@ -59,25 +75,34 @@ async fn high_goes_first_but_normal_has_its_turn() {
             waiting.push(queue(&pool, priority, move || log.send(word).ok()));
         }
     }
-    release.send(()).expect("the blocker listens");
+    normal.end().await;
     for job in waiting {
         job.await.expect("no panic");
     }
-    blocker.await.expect("no panic").expect("no panic");
-    // The blocker itself was the first High job in a row.
-    assert_eq!(order.try_iter().collect::<String>(), "hhhhhhhnhhhn");
+    assert_eq!(order.try_iter().collect::<String>(), "hhhhhhhhnhhn");
+    high.end().await;
+}
+
+#[tokio::test]
+async fn high_does_not_wait_for_normal_jobs_to_end() {
+    let pool = one_thread();
+    let busy = Blocker::start(&pool, Priority::Normal).await;
+    let behind = queue(&pool, Priority::Normal, || "normal");
+    assert_eq!(pool.run(Priority::High, || "high").await, Ok("high"));
+    busy.end().await;
+    assert_eq!(behind.await, Ok("normal"));
 }
 
 #[tokio::test]
 async fn a_job_of_an_aborted_caller_is_dropped_unless_it_has_started() {
     let pool = one_thread();
-    let (release, blocker) = block(&pool).await;
+    let blocker = Blocker::start(&pool, Priority::Normal).await;
     let (log, ran) = mpsc::channel();
     let abandoned = queue(&pool, Priority::Normal, move || log.send(()).ok());
     drop(abandoned);
     // The blocker's caller goes as well; its job has started and runs to its end.
-    blocker.abort();
-    release.send(()).expect("the blocker listens");
+    blocker.caller.abort();
+    blocker.release.send(()).expect("the blocker listens");
     assert_eq!(pool.run(Priority::Normal, || ()).await, Ok(()), "the queue has been worked off to here");
     assert!(ran.try_recv().is_err(), "the abandoned job never ran");
 }
@@ -85,14 +110,13 @@ async fn a_job_of_an_aborted_caller_is_dropped_unless_it_has_started() {
 #[tokio::test]
 async fn a_full_queue_makes_callers_wait() {
     let pool = one_thread();
-    let (release, blocker) = block(&pool).await;
+    let blocker = Blocker::start(&pool, Priority::Normal).await;
     let waiting: Vec<_> =
         (0..QUEUE_PER_THREAD + 5).map(|number| queue(&pool, Priority::Normal, move || number)).collect();
     if let Kind::Threads(owner) = &pool.0 {
         assert_eq!(owner.0.lock().normal.len(), QUEUE_PER_THREAD, "five wait outside");
     }
-    release.send(()).expect("the blocker listens");
-    blocker.await.expect("no panic").expect("no panic");
+    blocker.end().await;
     let results = futures::future::join_all(waiting).await;
     let expected: Vec<_> = (0..QUEUE_PER_THREAD + 5).map(Ok).collect();
     assert_eq!(results, expected);
@@ -134,7 +158,7 @@ async fn the_threads_end_with_the_last_clone() {
     let Kind::Threads(owner) = &pool.0 else { panic!("it has threads") };
     let shared = Arc::downgrade(&owner.0);
     drop(pool);
-    // The thread gives up its share as it ends; yielding is all that this waits with.
+    // The threads give up their share as they end; yielding is all that this waits with.
     while shared.strong_count() > 0 {
         std::thread::yield_now();
     }
