@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The version of the tables and rows. Another one is refused, never converted silently.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 /// A database of one chain over a backend: [`crate::fjall::open`] or [`crate::MemoryDisk::open`].
 pub struct ChainStore {

@@ -72,6 +72,8 @@ pub(crate) mod meta {
     pub(crate) const GENERATION: &[u8] = b"generation";
     /// What the staged state is.
     pub(crate) const SNAPSHOT: &[u8] = b"snapshot";
+    /// Where the next large body goes, for a backend that keeps them apart.
+    pub(crate) const BODIES_END: &[u8] = b"bodies_end";
     /// Followed by a bucket: it is complete in the staged state.
     pub(crate) const BUCKET: &[u8] = b"staged/";
 }

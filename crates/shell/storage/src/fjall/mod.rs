@@ -1,7 +1,8 @@
 //! The database on disk: fjall, a log-structured store in plain Rust with a checksummed journal and atomic batches over its keyspaces.
 //!
 //! - **Owns**: one directory. Nothing else may write to it; a second process is refused.
-//! - **Durable** means that fdatasync of the journal has returned. Then the number of the commit is noted beside the database (see `note`),
+//! - **Large bodies** lie beside the database, in files that only grow (see `bodies`).
+//! - **Durable** means that fdatasync of the journal has returned, and that of the bodies before it. Then the number of the commit is noted beside the database (see `note`),
 //!   so that the next start knows what must be there.
 //! - **At the start** the journal is checked batch by batch (see `journal`): what a loss of power tore off is cut away, damage in what was
 //!   acknowledged is an error. So are the lists of tables (see `manifest`). The tables themselves carry checksums that every read checks.
@@ -10,6 +11,7 @@
 //!
 //! Values are copied in and out, so that neither a cached row nor a network buffer pins the memory of the other.
 
+mod bodies;
 mod journal;
 mod manifest;
 mod note;
@@ -17,12 +19,11 @@ mod note;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use ::fjall::{
-    Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, LsmError, OwnedWriteBatch, PersistMode,
-    Readable, Snapshot,
+    Database, Keyspace, KeyspaceCreateOptions, LsmError, OwnedWriteBatch, PersistMode, Readable, Snapshot,
 };
 use alys_chain::BlockId;
 use bytes::Bytes;
@@ -31,6 +32,7 @@ use crate::codec;
 use crate::layout::ChainStore;
 use crate::tables::{Change, Row, Rows, Table, Tables, View, meta};
 use crate::{Durability, StoreError};
+use bodies::{BodyFiles, End};
 use note::Note;
 
 const MIB: u64 = 1024 * 1024;
@@ -42,19 +44,15 @@ const WORKERS: usize = 2;
 /// nearly every read.
 const OPEN_FILES: usize = 128;
 
-/// Bodies of this size and above are kept apart from the sorted tables, so that merging the tables does not copy them. Smaller ones cost
-/// more in their own files than in the merge.
-const SEPARATE_BYTES: u32 = 4096;
-
 /// How much memory and disk the database may take beyond its contents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sizes {
     /// Cached pieces of tables, in bytes. Enough for the upper levels of the state of some million accounts; the system's page cache is
     /// behind it, so more would mostly hold the same bytes twice.
     pub cache: u64,
-    /// The write buffer of the bodies, in bytes; those of tables with smaller rows are a fraction of it. A buffer is sealed by the commit
-    /// that fills it, and four sealed ones of a table can wait to be written, so with commits of 8 MB the bodies take 80 MB at worst, and
-    /// a syncing node must stay below 300. Smaller: more and smaller tables to merge.
+    /// The write buffer of the bodies, in bytes (large ones do not go there); those of tables with smaller rows are a fraction of it. A buffer is
+    /// sealed by the commit that fills it, and four sealed ones of a table can wait to be written, and a syncing node must stay below 256 MB.
+    /// Smaller: more and smaller tables to merge.
     pub buffer: u64,
     /// The journals that may pile up, in bytes on disk, at least 64 MiB. Bounds how long a start has to read.
     pub journal: u64,
@@ -95,6 +93,7 @@ struct FjallTables {
     path: PathBuf,
     reserve: u64,
     keyspaces: Vec<Keyspace>,
+    bodies: Arc<BodyFiles>,
     note: Mutex<Note>,
     poisoned: AtomicBool,
     // Last: the keyspaces let go of it before it closes.
@@ -122,10 +121,12 @@ impl FjallTables {
         let keyspaces =
             Table::ALL.iter().map(|table| database.keyspace(table.name(), || options(*table, sizes)));
         let keyspaces = keyspaces.collect::<Result<Vec<_>, _>>().map_err(|error| failed(path, error))?;
+        let bodies = Arc::new(open_bodies(&database, &keyspaces, path)?);
         let tables = Self {
             path: path.to_owned(),
             reserve: sizes.reserve,
             keyspaces,
+            bodies,
             note: Mutex::new(note),
             poisoned: AtomicBool::new(false),
             database,
@@ -175,8 +176,8 @@ impl FjallTables {
 
 impl Tables for FjallTables {
     fn view(&self) -> Result<Box<dyn View + '_>, StoreError> {
-        let (path, keyspaces) = (&*self.path, &*self.keyspaces);
-        Ok(Box::new(FjallView { path, keyspaces, snapshot: self.database.snapshot() }))
+        let (path, keyspaces, bodies) = (&*self.path, &*self.keyspaces, &*self.bodies);
+        Ok(Box::new(FjallView { path, keyspaces, bodies, snapshot: self.database.snapshot() }))
     }
 
     fn pin(&self) -> Result<Box<dyn View + Send + Sync>, StoreError> {
@@ -184,7 +185,7 @@ impl Tables for FjallTables {
         Ok(Box::new(FjallPinned { path, keyspaces, snapshot: self.database.snapshot() }))
     }
 
-    fn write(&self, number: u64, changes: Vec<Change>, durability: Durability) -> Result<(), StoreError> {
+    fn write(&self, number: u64, mut changes: Vec<Change>, durability: Durability) -> Result<(), StoreError> {
         if self.poisoned.load(Ordering::Acquire) {
             return Err(StoreError::Poisoned);
         }
@@ -193,6 +194,7 @@ impl Tables for FjallTables {
             Durability::Durable => PersistMode::SyncData,
             Durability::Buffered => PersistMode::Buffer,
         };
+        self.bodies.put_apart(&mut changes).map_err(|error| self.poison(error))?;
         self.batch(number, changes, mode).commit().map_err(|error| self.poison(failed(&self.path, error)))?;
         if durability == Durability::Durable {
             let mut note = self.note.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -205,12 +207,15 @@ impl Tables for FjallTables {
 struct FjallView<'a> {
     path: &'a Path,
     keyspaces: &'a [Keyspace],
+    bodies: &'a BodyFiles,
     snapshot: Snapshot,
 }
 
 impl View for FjallView<'_> {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        get(&self.snapshot, &self.keyspaces[table.index()], key).map_err(|error| failed(self.path, error))
+        let row = get(&self.snapshot, &self.keyspaces[table.index()], key);
+        let row = row.map_err(|error| failed(self.path, error))?;
+        if table == Table::Bodies { row.map(|row| self.bodies.body(row)).transpose() } else { Ok(row) }
     }
 
     fn scan(&self, table: Table, start: &[u8], end: &[u8]) -> Rows<'_> {
@@ -233,6 +238,14 @@ impl View for FjallPinned {
     fn scan(&self, table: Table, start: &[u8], end: &[u8]) -> Rows<'_> {
         scan(&self.snapshot, &self.keyspaces[table.index()], (start, end), &self.path)
     }
+}
+
+/// The files of the large bodies, up to where the rows say that they go.
+fn open_bodies(database: &Database, keyspaces: &[Keyspace], path: &Path) -> Result<BodyFiles, StoreError> {
+    let row = get(&database.snapshot(), &keyspaces[Table::Meta.index()], meta::BODIES_END);
+    let end =
+        row.map_err(|error| failed(path, error))?.map_or(Ok(End::default()), |row| End::decode(&row))?;
+    BodyFiles::open(&path.join("bodies"), end)
 }
 
 fn get(snapshot: &Snapshot, keyspace: &Keyspace, key: &[u8]) -> Result<Option<Bytes>, ::fjall::Error> {
@@ -284,12 +297,7 @@ fn options(table: Table, sizes: Sizes) -> KeyspaceCreateOptions {
         Table::Headers | Table::State | Table::Transactions => 2,
         Table::Ids | Table::Canonical | Table::Diffs | Table::Meta => 4,
     };
-    let options = KeyspaceCreateOptions::default().max_memtable_size(sizes.buffer / share);
-    match table {
-        Table::Bodies => options
-            .with_kv_separation(Some(KvSeparationOptions::default().separation_threshold(SEPARATE_BYTES))),
-        _ => options,
-    }
+    KeyspaceCreateOptions::default().max_memtable_size(sizes.buffer / share)
 }
 
 /// Refuses before anything is written when the disk is nearly full.
