@@ -16,6 +16,9 @@ use alys_wire::PeerId;
 /// How far back failures count when we judge whether the trouble is ours. Not shorter: a peer that failed often rests for a minute,
 /// and takes up to 10 s to fail again. Not longer: an outage that is over should excuse nobody.
 const SUSPICION_WINDOW: Duration = Duration::from_secs(75);
+/// An answer shows for so long that our side works: peers are asked for their status each second, and nine that fall silent at once while the tenth serves are
+/// nine silent peers.
+const WORKS_FOR: Duration = Duration::from_secs(2);
 /// Fewer failing peers than this are never a pattern.
 const SUSPICION_MIN_PEERS: usize = 3;
 
@@ -37,12 +40,15 @@ pub enum Fault {
 #[derive(Clone, Debug, Default)]
 pub struct Blame {
     failed: BTreeMap<PeerId, Moment>,
+    /// When the last answer came.
+    worked: Option<Moment>,
     suspect_ourselves: bool,
 }
 
 impl Blame {
     /// Some answer came, were it a status: our side works, whoever else fails.
-    pub fn our_side_works(&mut self) {
+    pub fn our_side_works(&mut self, now: Moment) {
+        self.worked = Some(now);
         self.failed.clear();
         self.suspect_ourselves = false;
     }
@@ -50,13 +56,17 @@ impl Blame {
     /// Notes what happened with `peer`, of `connected` peers.
     pub fn note(&mut self, now: Moment, peer: PeerId, what: Observation, connected: usize) {
         match what {
-            Observation::Served { .. } => self.our_side_works(),
-            Observation::TimedOut | Observation::Unreachable => {
+            Observation::Served { .. } => self.our_side_works(now),
+            Observation::TimedOut | Observation::Unreachable if !self.works(now) => {
                 self.failed.insert(peer, now);
             }
             _ => {}
         }
         self.refresh(now, connected);
+    }
+
+    fn works(&self, now: Moment) -> bool {
+        self.worked.is_some_and(|worked| now.since(worked) < WORKS_FOR)
     }
 
     /// Judges anew, as time passes.
@@ -110,6 +120,16 @@ mod tests {
         assert!(!blame.suspects_ourselves());
         blame.note(at(3), peer(3), Observation::TimedOut, 5);
         assert!(!blame.suspects_ourselves());
+    }
+
+    #[test]
+    fn who_falls_silent_while_others_serve_is_silent_by_itself() {
+        let mut blame = Blame::default();
+        blame.note(at(9), peer(9), SERVED, 9);
+        (1..=8).for_each(|n| blame.note(at(10), peer(n), Observation::TimedOut, 9));
+        assert!(!blame.suspects_ourselves());
+        (1..=8).for_each(|n| blame.note(at(11), peer(n), Observation::TimedOut, 9));
+        assert!(blame.suspects_ourselves(), "nobody has served for two seconds");
     }
 
     #[test]

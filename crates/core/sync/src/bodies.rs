@@ -13,8 +13,11 @@ use crate::gaps::HeightRanges;
 
 /// What a held body costs beyond its bytes: id, entries in maps, header.
 pub const OVERHEAD_BYTES: u64 = 256;
-/// Assumed before the first body: a block with some twenty transfers.
-const FIRST_AVERAGE: u64 = 4096;
+/// Assumed before the first body: between small and large. If blocks are small, the first requests name few of them, which costs a round trip; if they were taken for
+/// small and are large, the first requests would keep a slow peer busy for a minute.
+const FIRST_AVERAGE: u64 = 32 << 10;
+/// So many of the last bodies make the average, about: blocks of one time resemble each other.
+const AVERAGED: u64 = 16;
 
 /// A body with the shell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,12 +39,14 @@ pub struct Bodies {
     heights: HeightRanges,
     unverified: BTreeSet<Height>,
     average: u64,
+    /// How many bodies the average rests on, at most [`AVERAGED`].
+    averaged: u64,
 }
 
 impl Default for Bodies {
     fn default() -> Self {
         let (held, heights, unverified) = (BTreeMap::new(), HeightRanges::EMPTY, BTreeSet::new());
-        Self { held, heights, unverified, average: FIRST_AVERAGE }
+        Self { held, heights, unverified, average: FIRST_AVERAGE, averaged: 0 }
     }
 }
 
@@ -67,9 +72,11 @@ impl Bodies {
         self.average.saturating_add(OVERHEAD_BYTES)
     }
 
-    /// Learns the size of a body. The average moves by a sixteenth: blocks of one time resemble each other.
+    /// Learns the size of a body. The first one counts in full, later ones move the average.
     pub fn learn_size(&mut self, bytes: u64) {
-        self.average = self.average.saturating_mul(15).saturating_add(bytes) / 16;
+        self.averaged = self.averaged.saturating_add(1).min(AVERAGED);
+        let rest = self.average.saturating_mul(self.averaged.saturating_sub(1));
+        self.average = rest.saturating_add(bytes) / self.averaged;
     }
 
     /// Takes a body in.
@@ -229,6 +236,10 @@ mod tests {
     fn the_expected_cost_follows_what_arrives() {
         let mut bodies = Bodies::default();
         assert_eq!(bodies.expected_cost(), FIRST_AVERAGE + OVERHEAD_BYTES);
+        bodies.learn_size(300);
+        assert_eq!(bodies.expected_cost(), 300 + OVERHEAD_BYTES, "the first one counts in full");
+        bodies.learn_size(500);
+        assert_eq!(bodies.expected_cost(), 400 + OVERHEAD_BYTES);
         (0..200).for_each(|_| bodies.learn_size(100_000));
         assert!((95_000..=100_256).contains(&bodies.expected_cost()));
     }

@@ -22,7 +22,7 @@ const LONGEST_RETRY: Duration = alys_wire::limits::MAX_RETRY_AFTER;
 /// The shortest rest that a peer may ask for: less would be a busy loop.
 const SHORTEST_RETRY: Duration = Duration::from_millis(100);
 
-/// So many requests of a kind in a row that brought nothing set a peer back: it is asked only for what nobody better can serve.
+/// So many requests that brought nothing, and none of their kind that brought something since, set a peer back: it is asked only for what nobody better can serve.
 const STRIKES: u32 = 3;
 /// Strikes count for so long: an outage that is over excuses nobody at once, and condemns nobody for ever.
 const STRIKES_FOR: Duration = Duration::from_secs(300);
@@ -55,6 +55,8 @@ pub struct Peer {
     pub last_byte: Moment,
     /// Whether a range of its headers was found good.
     pub has_served_headers: bool,
+    /// Whether a body of it was found good.
+    pub has_served_bodies: bool,
     /// When it last delivered an answer.
     pub delivered: Moment,
     failures: u32,
@@ -76,10 +78,10 @@ impl Peer {
         self.rests_until
     }
 
-    /// How many requests of a kind in a row came to nothing.
+    /// How many requests came to nothing since one of their kind brought something.
     #[must_use]
     pub fn strikes(&self) -> u32 {
-        self.fruitless.into_iter().max().unwrap_or_default()
+        self.fruitless.into_iter().fold(0, u32::saturating_add)
     }
 
     /// How far it is set back: only those with the lowest rank of all that can serve are asked.
@@ -91,7 +93,7 @@ impl Peer {
         self.strikes().saturating_sub(STRIKES - 1)
     }
 
-    /// A request of this kind brought nothing. Returns how many did in a row, if that sets it back.
+    /// A request of this kind brought nothing. Returns how many did so since one of their kind brought something, if that sets it back.
     pub fn strike(&mut self, now: Moment, kind: Kind) -> Option<u32> {
         if now.since(self.struck) >= STRIKES_FOR {
             self.fruitless = [0; 2];
@@ -99,7 +101,7 @@ impl Peer {
         self.struck = now;
         let count = &mut self.fruitless[kind as usize];
         *count = count.saturating_add(1);
-        (*count >= STRIKES).then_some(*count)
+        Some(self.strikes()).filter(|&strikes| strikes >= STRIKES)
     }
 
     /// A request of this kind brought what it was to bring.

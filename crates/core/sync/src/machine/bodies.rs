@@ -110,7 +110,10 @@ impl SyncMachine {
         let mut guilty = BTreeMap::new();
         for (height, id, peer) in verifying.blocks {
             match faults.get(&id) {
-                None => self.bodies.verified(height, id),
+                None => {
+                    self.bodies.verified(height, id);
+                    self.has_served_a_body(peer);
+                }
                 Some(Fault::Peer(offence)) => {
                     // What another one has served since is not what was found bad.
                     if self.bodies.get(height).is_some_and(|held| held.id == id && held.peer == peer) {
@@ -133,6 +136,12 @@ impl SyncMachine {
         }
     }
 
+    fn has_served_a_body(&mut self, peer: PeerId) {
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.has_served_bodies = true;
+        }
+    }
+
     pub(super) fn take_out(&mut self, height: Height) {
         if let Some(held) = self.bodies.remove(height) {
             self.budget.release(held.cost);
@@ -148,7 +157,7 @@ impl SyncMachine {
         self.bodies.waiting_of(peer).into_iter().for_each(|height| self.take_out(height));
         self.remember_offence(now, peer);
         if let Some(known) = self.peers.get_mut(&peer) {
-            known.has_served_headers = false;
+            (known.has_served_headers, known.has_served_bodies) = (false, false);
         }
         self.report(Report::Blamed { peer, offence, proof });
         self.fail_peer(now, peer, Observation::Offence(offence));

@@ -79,7 +79,7 @@ impl SyncMachine {
             self.leases.of_peer(peer).find(|(_, lease)| lease.work == Work::Status).map(|(id, _)| id);
         let Some(lease) = status.and_then(|id| self.leases.end(id)) else { return };
         let before = self.blame.suspects_ourselves();
-        self.blame.our_side_works();
+        self.blame.our_side_works(now);
         self.tell_suspicion(before);
         if let Some(known) = self.peers.get_mut(&peer) {
             known.last_byte = now;

@@ -127,8 +127,12 @@ impl SyncMachine {
             let most = scheduler::header_leases(&peer.link, peer.has_served_headers);
             busy.get(id).is_none_or(|&leases| leases < most)
         };
-        let able = reaching()
-            .filter(|(id, peer)| peer.is_ready(now) && peer.rank(now) == rank && has_room(id, peer));
+        let able = reaching().filter(|(id, peer)| {
+            peer.is_ready(now)
+                && peer.rank(now) == rank
+                && has_room(id, peer)
+                && !self.is_on_trial(**id, peer)
+        });
         let (shown, others): (Vec<_>, Vec<_>) =
             able.partition(|(_, peer)| peer.head.is_some_and(|head| head.slot >= slot));
         let pool = if shown.is_empty() { others } else { shown };
@@ -184,9 +188,19 @@ impl SyncMachine {
         self.head_of_line().is_some_and(|head| !self.leases.bodies_in_flight().contains(head))
     }
 
-    /// Whether this peer may have one more request. The head of the line may go beyond the limit by one.
+    /// Whether a peer has a request out, and has never served anything good: it gets the next one when it has, so that whoever serves nothing costs no
+    /// more requests than set it back.
+    fn is_on_trial(&self, id: PeerId, peer: &Peer) -> bool {
+        let has_served = peer.has_served_headers || peer.has_served_bodies;
+        !has_served && self.leases.of_peer(id).any(|(_, lease)| lease.kind().is_some())
+    }
+
+    /// Whether this peer may have one more request. The head of the line may go beyond the limit by one, at a peer that has served bodies.
     fn room_at(&self, id: PeerId, peer: &Peer, is_head: bool) -> bool {
         let leases = self.leases.of_peer(id).filter(|(_, lease)| lease.bodies().is_some()).count();
+        if !peer.has_served_bodies {
+            return leases == 0 && !self.is_on_trial(id, peer);
+        }
         scheduler::has_room(&self.offer(id, peer), leases, is_head)
     }
 

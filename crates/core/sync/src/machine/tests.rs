@@ -382,8 +382,47 @@ fn bad_headers_cost_their_server_and_the_good_ones_stay() {
     assert_eq!(story.observed(), [(peer(1), Observation::Offence(Offence::BadCertificate))]);
     assert_eq!(story.waiting_for(), WaitingFor::Body { height: Height(1), peer: None });
     story.wait(1000);
-    assert_eq!(story.bodies_asked().map(|asked| asked.2.len()), Some(3));
     assert_eq!(story.headers_asked().map(|asked| asked.2), Some(Height(4)));
+    assert_eq!(
+        story.bodies_asked(),
+        None,
+        "whoever has served nothing good since gets one request at a time"
+    );
+}
+
+#[test]
+fn whoever_has_served_no_body_yet_gets_one_request_for_bodies_at_a_time_and_after_three_in_vain_no_more() {
+    let blocks = chain(GENESIS, 1..=100, 1);
+    let mut story = Story::started(Tip::genesis(GENESIS.id));
+    story.connect(1, blocks.last().copied());
+    story.serve_headers(&blocks, 0);
+    let asked_of_it = |story: &Story| {
+        let of_it = |action: &Action| match action {
+            Action::RequestBodies { lease, peer: of, .. } if *of == peer(1) => Some(*lease),
+            _ => None,
+        };
+        story.out.iter().filter_map(of_it).collect::<Vec<_>>()
+    };
+    let mut leases = 0;
+    while leases < 3 {
+        match asked_of_it(&story)[..] {
+            [lease] => {
+                leases += 1;
+                story.send(Event::LeaseEnded { lease, end: LeaseEnd::Served });
+            }
+            [] => story.wait(1_000),
+            _ => panic!("two at once"),
+        }
+    }
+    // Somebody better can serve from now on.
+    story.connect(2, blocks.last().copied());
+    let (lease, better, _) = story.bodies_asked().unwrap();
+    assert_eq!(better, peer(2));
+    for _ in 0..5 {
+        story.send(Event::LeaseProgress { lease });
+        story.wait(900);
+        assert!(asked_of_it(&story).is_empty(), "it rested for four seconds, and is asked no more");
+    }
 }
 
 #[test]
@@ -502,11 +541,12 @@ fn a_verdict_that_never_comes_is_asked_for_again() {
     (0..30).for_each(|_| story.wait(1_000));
     story.serve_headers(&blocks, 0);
     let (lease, _, ids) = story.bodies_asked().unwrap();
+    let count = ids.len();
     let bodies = ids.into_iter().map(|id| ArrivedBody { id, bytes: 100 }).collect();
     story.send(Event::BodiesArrived { lease, bodies });
     assert_eq!(story.waiting_for(), WaitingFor::Verification);
     (0..30).for_each(|_| story.wait(1_000));
-    let verify = |a: &Action| matches!(a, Action::VerifyBodies { headers, .. } if headers.len() == 10);
+    let verify = |a: &Action| matches!(a, Action::VerifyBodies { headers, .. } if headers.len() == count);
     assert!(story.out.iter().any(verify));
 }
 
