@@ -10,10 +10,12 @@
 #![forbid(unsafe_code)]
 
 mod chain;
+pub mod compare;
 mod dice;
 mod line;
 mod outcome;
 mod pipeline;
+pub mod rivals;
 mod scenario;
 mod scheduler;
 mod world;

@@ -38,7 +38,7 @@ pub struct Line {
 }
 
 /// What a header costs on the wire.
-const HEADER_BYTES: u64 = 300;
+pub const HEADER_BYTES: u64 = 300;
 
 impl Line {
     pub const fn new(bandwidth: u64) -> Self {

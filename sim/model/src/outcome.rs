@@ -37,6 +37,8 @@ pub struct Outcome {
     pub bytes: u64,
     /// Bytes of bodies that came although they were held or durable.
     pub duplicate_bytes: u64,
+    /// Bytes of requests, statuses and headers.
+    pub overhead_bytes: u64,
     /// Most bytes of bodies in memory at once.
     pub most_held: u64,
     /// The peers, in the order of the scenario.

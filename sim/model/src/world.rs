@@ -12,7 +12,7 @@ use alys_wire::PeerId;
 
 use crate::chain::{Chain, GENESIS, child};
 use crate::dice::Dice;
-use crate::line::{Line, Load};
+use crate::line::{HEADER_BYTES, Line, Load};
 use crate::outcome::{self, Outcome, PeerOutcome};
 use crate::pipeline::{self, Workers};
 use crate::scenario::{Conduct, Scenario};
@@ -22,6 +22,12 @@ use crate::scheduler::Scheduler;
 const BAN_POINTS: u32 = 100;
 /// How often a dripping peer sends its byte.
 const DRIP_EVERY: Duration = Duration::from_secs(1);
+/// A request without what it names, in bytes.
+const REQUEST_BYTES: u64 = 64;
+/// A block id in a request, in bytes.
+const ID_BYTES: u64 = 32;
+/// A status, in bytes.
+const STATUS_BYTES: u64 = 400;
 /// The slot length of the chain.
 const SLOT: u64 = 2;
 
@@ -85,6 +91,7 @@ impl<'a> World<'a> {
             blocks: 0,
             bytes: 0,
             duplicate_bytes: 0,
+            overhead_bytes: 0,
             most_held: 0,
             peers: vec![PeerOutcome::default(); scenario.peers.len()],
             reports: Vec::new(),
@@ -187,7 +194,8 @@ impl<'a> World<'a> {
         self.at(left, Happening::Free(place));
         let lease = piece.lease;
         if let Some(headers) = piece.headers {
-            let bytes = 300 * headers.len() as u64;
+            let bytes = HEADER_BYTES * headers.len() as u64;
+            self.out.overhead_bytes += bytes;
             return self.later(there, Event::HeadersArrived { lease, headers, bytes });
         }
         let bodies: Vec<ArrivedBody> =
@@ -273,6 +281,7 @@ impl<'a> World<'a> {
             }
             Action::RequestBodies { lease, peer, ids, .. } => {
                 let bytes = self.scenario.body_bytes;
+                self.out.overhead_bytes += ID_BYTES * ids.len() as u64;
                 self.ask(lease, peer, Load::Bodies(ids.into_iter().map(|id| (id, bytes)).collect()));
             }
             Action::Cancel { lease } => {
@@ -304,6 +313,7 @@ impl<'a> World<'a> {
 
     fn ask_status(&mut self, lease: LeaseId, peer: PeerId) {
         let Some(&place) = self.places.get(&peer) else { return };
+        self.out.overhead_bytes += REQUEST_BYTES + STATUS_BYTES;
         self.open.insert(lease, place);
         self.statuses.insert(place, lease);
         let model = self.scenario.peers[place];
@@ -328,6 +338,7 @@ impl<'a> World<'a> {
             self.scenario.seed
         );
         self.out.peers[place].leases += 1;
+        self.out.overhead_bytes += REQUEST_BYTES;
         if matches!(load, Load::Headers(_)) {
             self.asked.insert(lease, place);
         }
