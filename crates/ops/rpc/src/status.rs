@@ -54,7 +54,7 @@ pub struct NodeStatus {
 pub struct SyncInfo {
     /// The mode's name.
     pub mode: String,
-    /// The mode's code, 0 to 6, the same in metrics and documents.
+    /// The mode's code, 0 to 7, the same in metrics and documents.
     pub code: u8,
     /// The height of the durable head.
     pub current: u64,

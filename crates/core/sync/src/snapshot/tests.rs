@@ -1,8 +1,15 @@
+use core::time::Duration;
+use std::collections::BTreeMap;
+
 use alys_chain::{BlockId, Height, Slot};
-use alys_peers::Offence;
+use alys_peers::{Observation, Offence};
+use alys_wire::PeerId;
 use proptest::prelude::*;
 
+use super::plan::PER_SERVER;
 use super::*;
+use crate::blame::Fault;
+use crate::event::{LeaseEnd, LeaseId};
 
 fn peer(n: u8) -> PeerId {
     PeerId::from_bytes(&[n; 38]).unwrap()
@@ -97,9 +104,8 @@ fn a_state_is_chosen_fetched_from_all_and_installed() {
     }
     assert_eq!(last, [Action::Install]);
     assert_eq!(story.machine.progress().buckets, 256);
-    assert_eq!(story.tell(Event::InstallFailed), [Action::Install], "the same is tried again");
     assert!(story.tell(Event::Installed).is_empty());
-    assert!(story.machine.is_done() && story.wait(60).is_empty());
+    assert!(story.machine.is_over() && story.wait(60).is_empty());
 }
 
 #[test]
@@ -207,6 +213,71 @@ fn a_complete_state_needs_no_server() {
 }
 
 #[test]
+fn an_installation_that_fails_is_tried_again_after_a_while_with_no_server_left() {
+    let complete = (0..=u8::MAX).collect();
+    let mut story = Story::new(Some(Begun { block: block(10), complete }));
+    assert_eq!(story.tell(Event::Tick), [Action::Install]);
+    assert!(story.tell(Event::InstallFailed).is_empty(), "a full disk is not emptied by haste");
+    assert!(story.wait(4).is_empty());
+    assert_eq!(story.wait(1), [Action::Install]);
+    assert!(story.wait(60).is_empty(), "one at a time");
+}
+
+#[test]
+fn a_staged_state_that_turns_out_to_be_another_is_fetched_anew() {
+    let complete = (0..=u8::MAX).collect();
+    let mut story = Story::new(Some(Begun { block: block(10), complete }));
+    story.meet(1, &[10]);
+    let again = story.tell(Event::StagedWrong);
+    assert_eq!(again[0], Action::Report(Report::Chosen { block: block(10), servers: 1 }));
+    let (lease, ..) = Story::sums(&again);
+    assert_eq!(story.machine.progress().buckets, 0);
+    assert_eq!(buckets(&story.tell(Event::SumsStored { lease })).len(), 2, "from the first bucket on");
+}
+
+#[test]
+fn when_all_servers_are_gone_it_waits_and_keeps_what_it_has() {
+    let mut story = Story::new(None);
+    story.meet(1, &[10]);
+    story.meet(2, &[10]);
+    let open = buckets(&story.tell(Event::SumsStored { lease: LeaseId(1) }));
+    story.tell(Event::BucketStored { lease: open[0].0 });
+    story.tell(Event::PeerDisconnected { peer: peer(1) });
+    story.tell(Event::PeerDisconnected { peer: peer(2) });
+    assert!(story.wait(600).is_empty(), "there is nobody to ask, and nothing better");
+    let back = buckets(&story.meet(3, &[10]));
+    assert_eq!(story.machine.progress().buckets, 1);
+    assert!(!back.is_empty() && back.iter().all(|(_, _, bucket)| *bucket != open[0].2));
+}
+
+#[test]
+fn where_nobody_has_a_state_it_is_done_without() {
+    let mut story = Story::new(None);
+    assert!(story.wait(100).is_empty(), "nobody is there: nothing is known");
+    story.meet(1, &[]);
+    let none = |story: &mut Story, actions: &[Action]| {
+        for action in actions {
+            if let Action::AskOffers { lease, .. } = action {
+                story.tell(Event::Offered { lease: *lease, blocks: vec![] });
+            }
+        }
+    };
+    for _ in 0..59 {
+        let asked = story.wait(1);
+        assert!(!asked.contains(&Action::Forgo));
+        none(&mut story, &asked);
+    }
+    assert_eq!(story.wait(1), [Action::Forgo]);
+    assert!(story.machine.is_over() && story.wait(100).is_empty());
+    let mut story = Story::new(None);
+    story.meet(1, &[]);
+    story.wait(50);
+    story.meet(2, &[10]);
+    story.wait(100);
+    assert!(!story.wanted.contains(&Action::Forgo), "one is enough");
+}
+
+#[test]
 fn a_state_that_nobody_offers_any_more_is_given_up_for_another() {
     let mut story = Story::new(Some(Begun { block: block(10), complete: BTreeSet::from([1]) }));
     assert!(story.wait(40).is_empty(), "nobody offers anything: there is nothing better");
@@ -258,7 +329,7 @@ proptest! {
         for n in 0..kinds.len() {
             queue.push(Event::PeerConnected { peer: peer(u8::try_from(n).unwrap()) });
         }
-        while !machine.is_done() {
+        while !machine.is_over() {
             turn += 1;
             prop_assert!(turn < 40_000, "it comes to an end");
             let event = queue.pop().unwrap_or_else(|| {
@@ -276,7 +347,7 @@ proptest! {
                     }
                     Action::Cancel { lease } => drop(open.remove(&lease)),
                     Action::Install => queue.push(Event::Installed),
-                    Action::Observe { .. } | Action::Report(_) => {}
+                    Action::Observe { .. } | Action::Report(_) | Action::Forgo => {}
                 }
             }
             let dice = dice[turn % dice.len()];

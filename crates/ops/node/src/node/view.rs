@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alys_actor::Clock;
-use alys_actors::chain::{At, ChainMailbox, ReadError, StoredBlock};
+use alys_actors::chain::{At, ChainMailbox, ReadError};
 use alys_actors::network::{NetworkMailbox, Present};
 use alys_actors::peer::PeerMailbox;
 use alys_actors::sync::{CheckpointDesk, Refused as SyncRefused, StartSync, SyncMailbox};
@@ -18,6 +18,7 @@ use alys_rpc::status::{
     PeerInfo, ProduceInfo, SyncDetail, SyncInfo,
 };
 use alys_rpc::{NodeView, Refusal};
+use alys_storage::StoredHeader;
 use alys_sync::{GateReport, PartitionView, SyncStatus};
 use alys_transport::Direction;
 use alys_wire::PeerId;
@@ -142,9 +143,9 @@ impl NodeView for View {
     }
 
     async fn header(&self, height: u64) -> Result<Option<HeaderInfo>, Refusal> {
-        let found = self.chain.get_block(At::Height(Height(height))).await.map_err(|why| unread(&why))?;
+        let found = self.chain.get_header(At::Height(Height(height))).await.map_err(|why| unread(&why))?;
         let finalized = self.chain.watch().borrow().finalized.height;
-        Ok(found.map(|StoredBlock { id, header, .. }| HeaderInfo {
+        Ok(found.map(|StoredHeader { id, header, .. }| HeaderInfo {
             block: block_info(BlockRef { slot: header.slot, height: header.height, id }),
             proposer: header.proposer.0,
             is_final: header.height <= finalized,

@@ -6,15 +6,17 @@ use std::panic::resume_unwind;
 use alys_actor::{Actor, Context, Fault, Handler, Priority};
 
 use alys_chain::{BlockId, BlockRef, Certificate, Hash, Height, Lineage, Required, Seat, Slot};
+use alys_storage::StoredHeader;
 use alys_sync::Fault as SyncFault;
 
 use super::gossip::Checked;
 use super::held::Held;
 
-use super::answers::{AccountState, ImportError, Imported, ReadError, Refused, StoredBlock};
+use super::answers::{AccountState, ImportError, Imported, NotInstalled, ReadError, Refused, StoredBlock};
 use super::ingress::{
-    Backfill, GetAccount, GetBlock, GetBlocksByRange, GetChainStatus, HasBlock, ImportBatch, ImportBlock,
-    InstallState, NewApproval, NewCertificate, NewProposal, NewTransaction, ProduceBlock, SubmitTransaction,
+    Backfill, GetAccount, GetBlock, GetBlocksByRange, GetChainStatus, GetHeader, HasBlock, ImportBatch,
+    ImportBlock, InstallState, NewApproval, NewCertificate, NewProposal, NewTransaction, ProduceBlock,
+    SubmitTransaction,
 };
 use super::local::{ChainError, Effects, LocalChain};
 use super::parts::Shared;
@@ -309,7 +311,7 @@ impl Handler<InstallState> for ChainActor {
         &mut self,
         message: InstallState,
         _ctx: &mut Context<Self>,
-    ) -> Result<Imported, ImportError> {
+    ) -> Result<Imported, NotInstalled> {
         self.install(message.proven).await
     }
 }
@@ -334,6 +336,17 @@ impl Handler<GetBlock> for ChainActor {
     ) -> Result<Option<StoredBlock>, ReadError> {
         let store = self.shared.parts.store.clone();
         self.compute(move || queries::block(store.as_ref(), message.at)).await
+    }
+}
+
+impl Handler<GetHeader> for ChainActor {
+    async fn handle(
+        &mut self,
+        message: GetHeader,
+        _ctx: &mut Context<Self>,
+    ) -> Result<Option<StoredHeader>, ReadError> {
+        let store = self.shared.parts.store.clone();
+        self.compute(move || queries::header(store.as_ref(), message.at)).await
     }
 }
 

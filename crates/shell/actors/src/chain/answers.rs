@@ -1,7 +1,7 @@
 //! What the chain answers, and why it does not.
 
 use alys_actor::AskError;
-use alys_chain::{BlockId, Body, Certificate, Header};
+use alys_chain::{BlockId, Body, Certificate, Header, Height};
 use alys_ledger::U256;
 use alys_sync::{Fault, GateReport, ImportTook, Tip};
 use thiserror::Error;
@@ -49,6 +49,20 @@ pub struct ImportError {
     pub tip: Tip,
     /// Why no further, and whose fault it is.
     pub fault: Fault,
+}
+
+/// Why the chain does not stand on a fetched state.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum NotInstalled {
+    /// It has final blocks of its own by now.
+    #[error("{0}")]
+    TooLate(String),
+    /// What is staged is not the state of the block: it is to be fetched anew.
+    #[error("{0}")]
+    Wrong(String),
+    /// It could not be done now.
+    #[error("{0}")]
+    Failed(Fault),
 }
 
 /// Why a submitted transaction is not taken.
@@ -121,6 +135,14 @@ pub enum ReadError {
     /// The database does not.
     #[error("{0}")]
     Store(String),
+    /// The block is known, its body is not here: it lies below the state that this node began from, or the node keeps headers only.
+    #[error("the body of block {height} is not held here: bodies are held from block {earliest} on")]
+    NotHeld {
+        /// Which block.
+        height: Height,
+        /// The lowest height with a body.
+        earliest: Height,
+    },
     /// This node keeps no state.
     #[error("{0}")]
     NoState(&'static str),

@@ -5,7 +5,7 @@ use alys_chain::{BlockId, CertifiedBlock, Height, ProvenFinal};
 use alys_sync::{Fault, ImportTook, Offence};
 
 use super::actor::{ChainActor, Forward};
-use super::answers::{ImportError, Imported};
+use super::answers::{ImportError, Imported, NotInstalled};
 use super::local::{ChainError, LocalChain, PreparedBlock, VerifiedBlock};
 use super::snapshot::Backfilled;
 use super::view::StorageState;
@@ -65,7 +65,7 @@ impl ChainActor {
     }
 
     /// Stands on a proven block whose state is staged.
-    pub(super) async fn install(&mut self, proven: ProvenFinal) -> Result<Imported, ImportError> {
+    pub(super) async fn install(&mut self, proven: ProvenFinal) -> Result<Imported, NotInstalled> {
         let done = self.change(move |chain| chain.install(&proven)).await;
         self.note_storage(done.as_ref().err());
         match done {
@@ -73,7 +73,9 @@ impl ChainActor {
                 self.absorb(effects, Forward::Nothing);
                 Ok(Imported { tip: self.shared.view.borrow().tip(), took: ImportTook::default() })
             }
-            Err(error) => Err(self.not_imported(0, fault_of(&error))),
+            Err(error @ ChainError::TakesNoState(_)) => Err(NotInstalled::TooLate(error.to_string())),
+            Err(error @ ChainError::WrongState(_)) => Err(NotInstalled::Wrong(error.to_string())),
+            Err(error) => Err(NotInstalled::Failed(fault_of(&error))),
         }
     }
 

@@ -10,13 +10,16 @@ use alys_chain::{
     Approval, BlockId, BlockRef, Certificate, CertifiedBlock, Hash, Height, HeightRange, ProvenFinal,
 };
 use alys_ledger::Address;
+use alys_storage::StoredHeader;
 use alys_sync::Fault;
 use alys_wire::Proposal;
 use bytes::Bytes;
 use tokio::sync::{broadcast, oneshot, watch};
 
 use super::actor::ChainActor;
-use super::answers::{AccountState, ImportError, Imported, NotProduced, ReadError, Refused, StoredBlock};
+use super::answers::{
+    AccountState, ImportError, Imported, NotInstalled, NotProduced, ReadError, Refused, StoredBlock,
+};
 use super::local::VerifiedBlock;
 use super::metrics::ChainMetrics;
 use super::snapshot::{Backfilled, Snapshots};
@@ -133,6 +136,13 @@ pub struct GetBlock {
     pub at: At,
 }
 
+/// The header of a block as it is stored, with its certificate.
+#[derive(Debug)]
+pub struct GetHeader {
+    /// Of which one.
+    pub at: At,
+}
+
 /// Whether a block is stored.
 #[derive(Debug)]
 pub struct HasBlock {
@@ -203,10 +213,11 @@ macro_rules! question {
 
 question!(ProduceBlock, "ProduceBlock", High, ());
 question!(GetBlock, "GetBlock", Normal, Result<Option<StoredBlock>, ReadError>);
+question!(GetHeader, "GetHeader", Normal, Result<Option<StoredHeader>, ReadError>);
 question!(HasBlock, "HasBlock", Normal, Result<bool, ReadError>);
 question!(GetBlocksByRange, "GetBlocksByRange", Normal, Result<Vec<StoredBlock>, ReadError>);
 question!(GetAccount, "GetAccount", Normal, Result<AccountState, ReadError>);
-question!(InstallState, "InstallState", Normal, Result<Imported, ImportError>);
+question!(InstallState, "InstallState", Normal, Result<Imported, NotInstalled>);
 question!(GetChainStatus, "GetChainStatus", Control, ChainStatus);
 
 impl Message for SubmitTransaction {
@@ -313,12 +324,9 @@ impl ChainMailbox {
     ///
     /// # Errors
     /// Why the chain is as it was.
-    pub async fn install(&self, proven: ProvenFinal) -> Result<Imported, ImportError> {
+    pub async fn install(&self, proven: ProvenFinal) -> Result<Imported, NotInstalled> {
         let answer = self.addr.ask_within(InstallState { proven }, IMPORT_LIMIT).await;
-        match answer {
-            Ok(outcome) => outcome,
-            Err(why) => Err(self.unanswered(why)),
-        }
+        answer.unwrap_or_else(|why| Err(NotInstalled::Failed(self.unanswered(why).fault)))
     }
 
     /// Stores verified blocks right below the lowest body that is here. Returns the lowest height with a body then.
@@ -371,9 +379,17 @@ impl ChainMailbox {
     /// A block as it is stored.
     ///
     /// # Errors
-    /// [`ReadError`], as with every question below.
+    /// [`ReadError`], as with every question below; [`ReadError::NotHeld`] when its body is not here.
     pub async fn get_block(&self, at: At) -> Result<Option<StoredBlock>, ReadError> {
         self.addr.ask(GetBlock { at }).await?
+    }
+
+    /// The header of a block, also of one whose body is not held.
+    ///
+    /// # Errors
+    /// As for [`Self::get_block`].
+    pub async fn get_header(&self, at: At) -> Result<Option<StoredHeader>, ReadError> {
+        self.addr.ask(GetHeader { at }).await?
     }
 
     /// Whether a block is stored.

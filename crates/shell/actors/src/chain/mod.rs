@@ -34,9 +34,11 @@ mod view;
 mod tests;
 
 pub use actor::ChainActor;
-pub use answers::{AccountState, ImportError, Imported, NotProduced, ReadError, Refused, StoredBlock};
+pub use answers::{
+    AccountState, ImportError, Imported, NotInstalled, NotProduced, ReadError, Refused, StoredBlock,
+};
 pub use ingress::{
-    At, Backfill, ChainMailbox, GetAccount, GetBlock, GetBlocksByRange, GetChainStatus, HasBlock,
+    At, Backfill, ChainMailbox, GetAccount, GetBlock, GetBlocksByRange, GetChainStatus, GetHeader, HasBlock,
     ImportBatch, ImportBlock, InstallState, MAX_RANGE_BLOCKS, NewApproval, NewCertificate, NewProposal,
     NewTransaction, ProduceBlock, SubmitTransaction,
 };

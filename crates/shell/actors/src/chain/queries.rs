@@ -1,7 +1,7 @@
 //! Questions, answered from the store.
 
-use alys_chain::{BlockId, HeightRange};
-use alys_storage::{Store, StoreError};
+use alys_chain::HeightRange;
+use alys_storage::{Store, StoreError, StoredHeader};
 
 use super::answers::{ReadError, StoredBlock};
 use super::ingress::{At, MAX_RANGE_BLOCKS};
@@ -15,15 +15,26 @@ impl From<StoreError> for ReadError {
     }
 }
 
-/// The block that is meant.
+/// The block that is meant. One whose body is not held is an error: an empty body would be another block.
 pub fn block(store: &dyn Store, at: At) -> Result<Option<StoredBlock>, ReadError> {
+    let Some(StoredHeader { id, header, certificate, .. }) = self::header(store, at)? else {
+        return Ok(None);
+    };
+    match store.body(id)? {
+        Some(body) => Ok(Some(StoredBlock { id, header, certificate, body })),
+        None => Err(ReadError::NotHeld { height: header.height, earliest: store.earliest()? }),
+    }
+}
+
+/// The header of the block that is meant, whether its body is held or not.
+pub fn header(store: &dyn Store, at: At) -> Result<Option<StoredHeader>, ReadError> {
     let id = match at {
         At::Id(id) => Some(id),
         At::Height(height) => store.canonical(height)?,
         At::Head => Some(store.head()?.id),
         At::Final => Some(store.finalized()?.id),
     };
-    id.map_or(Ok(None), |id| by_id(store, id))
+    Ok(id.map(|id| store.header(id)).transpose()?.flatten())
 }
 
 /// The blocks of the canonical chain in a range, as far as the limits go.
@@ -37,10 +48,4 @@ pub fn range(store: &dyn Store, range: HeightRange) -> Result<Vec<StoredBlock>, 
         height = height.saturating_add(1);
     }
     Ok(blocks)
-}
-
-fn by_id(store: &dyn Store, id: BlockId) -> Result<Option<StoredBlock>, ReadError> {
-    let Some(stored) = store.header(id)? else { return Ok(None) };
-    let body = store.body(id)?.unwrap_or_default();
-    Ok(Some(StoredBlock { id, header: stored.header, certificate: stored.certificate, body }))
 }

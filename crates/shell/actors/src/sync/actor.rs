@@ -48,6 +48,8 @@ pub struct SyncActor {
     pub(super) fetch: Option<Fetch>,
     /// The store is being looked through for what was fetched before.
     pub(super) fetch_begins: bool,
+    /// Nobody offered one.
+    pub(super) forgoes_state: bool,
     pub(super) past: Past,
     /// A batch that was handed in is being worked on.
     pub(super) batch_runs: bool,
@@ -82,6 +84,7 @@ impl SyncActor {
             nudge: Nudge::default(),
             fetch: None,
             fetch_begins: false,
+            forgoes_state: false,
             past: Past::default(),
             batch_runs: false,
             set: None,

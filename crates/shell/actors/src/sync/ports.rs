@@ -15,7 +15,7 @@ use tokio::sync::{broadcast, watch};
 use super::ingress::SyncMailbox;
 use crate::chain::local::VerifiedBlock;
 use crate::chain::snapshot::Backfilled;
-use crate::chain::{ChainEvent, ChainMailbox, ChainView, Gate, ImportError, Imported};
+use crate::chain::{ChainEvent, ChainMailbox, ChainView, Gate, ImportError, Imported, NotInstalled};
 use crate::network::{Listener, NetworkMailbox, SyncPort};
 use crate::peer::PeerMailbox;
 
@@ -31,7 +31,7 @@ pub trait ChainPort: Send + Sync + 'static {
     fn import(&self, blocks: Vec<VerifiedBlock>) -> BoxFuture<'static, Result<Imported, ImportError>>;
 
     /// Stands on this block, whose state is staged.
-    fn install(&self, proven: ProvenFinal) -> BoxFuture<'static, Result<Imported, ImportError>>;
+    fn install(&self, proven: ProvenFinal) -> BoxFuture<'static, Result<Imported, NotInstalled>>;
 
     /// Stores blocks right below the lowest body that is here. Returns the lowest height with a body then.
     fn backfill(&self, blocks: Vec<Backfilled>) -> BoxFuture<'static, Result<Height, Fault>>;
@@ -51,7 +51,7 @@ impl ChainPort for ChainMailbox {
         async move { Self::import(&chain, blocks).await }.boxed()
     }
 
-    fn install(&self, proven: ProvenFinal) -> BoxFuture<'static, Result<Imported, ImportError>> {
+    fn install(&self, proven: ProvenFinal) -> BoxFuture<'static, Result<Imported, NotInstalled>> {
         let chain = self.clone();
         async move { Self::install(&chain, proven).await }.boxed()
     }

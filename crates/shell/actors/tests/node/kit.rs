@@ -10,7 +10,7 @@ use alys_actors::chain::{ChainView, begin_record};
 use alys_actors::peer::Book;
 use alys_actors::{Base, Connect, Node, Parts, Settings, StartError, start};
 use alys_chain::schedule::{Authority as Member, Schedule};
-use alys_chain::{Account, Genesis, SecretKey, UnixMillis};
+use alys_chain::{Account, Certificate, Genesis, Header, SecretKey, SetQuorum, Signature, UnixMillis};
 use alys_ledger::{ChainId, Transfer, U256, Wallet};
 use alys_storage::{MemoryDisk, Store};
 use alys_transport::{BlockSource, Config, Transport, simulated};
@@ -27,7 +27,7 @@ const MUCH: u128 = 1_000_000_000_000_000_000_000;
 pub struct World {
     pub net: simulated::Network,
     keys: Vec<SecretKey>,
-    network: Network,
+    pub network: Network,
     wallet: Wallet,
     seed: u64,
     /// When slot 0 began.
@@ -71,6 +71,23 @@ impl World {
         Place { number, disk: MemoryDisk::new(), book: Book::memory(), lives: 0 }
     }
 
+    /// The certificate of a block, with the approvals of all.
+    pub fn certify(&self, header: &Header) -> Certificate {
+        let (block, rules) = (header.id(), &self.network.rules);
+        let set = rules.schedule().set_at(header.slot).id();
+        let message = rules.domain().approval_message(set, header.slot, header.height, block);
+        let signatures: Vec<Signature> = self.keys.iter().map(|key| key.sign(&message)).collect();
+        let signature = Signature::aggregate(&signatures).unwrap().to_bytes();
+        let signers = (1 << self.keys.len()) - 1;
+        let quorum = SetQuorum { set, signers, signature };
+        Certificate { slot: header.slot, height: header.height, block, quorum, joint: None }
+    }
+
+    /// The time by the clock of every node.
+    pub fn now(&self) -> UnixMillis {
+        UnixMillis(GENESIS_TIME.0 + u64::try_from(self.born.elapsed().as_millis()).unwrap())
+    }
+
     pub fn peer(number: u8) -> PeerId {
         PeerId::from_bytes(&[number + 1; 38]).unwrap()
     }
@@ -90,7 +107,7 @@ impl World {
             .filter(|n| *n != place.number)
             .map(|n| Self::address(n).with_peer(Self::peer(n)))
             .collect();
-        let now = UnixMillis(GENESIS_TIME.0 + u64::try_from(self.born.elapsed().as_millis()).unwrap());
+        let now = self.now();
         let key = self.keys.get(usize::from(place.number));
         let genesis = self.network.rules.genesis_id();
         let store: Arc<dyn Store> = Arc::new(place.disk.open(genesis).unwrap());

@@ -1,7 +1,7 @@
 //! Why the local chain did not take something, and whose fault that is.
 
 use alys_chain::consensus::TreeRefusal;
-use alys_chain::{BlockId, Hash, Invalid};
+use alys_chain::{BlockId, Hash, Height, Invalid};
 use alys_ledger::{ExecError, StateError};
 use alys_storage::StoreError;
 use thiserror::Error;
@@ -40,6 +40,15 @@ pub enum ChainError {
     /// The state did not answer, or contradicts itself.
     #[error("{0}")]
     State(#[from] StateError),
+    /// A fetched state comes too late: the chain has final blocks of its own. Nobody's fault.
+    #[error("the chain has final blocks of its own, up to block {0}: it takes no state")]
+    TakesNoState(Height),
+    /// What is staged is not the state of the block. It is to be fetched again.
+    #[error("what is staged is not the state of the block: {0}")]
+    WrongState(String),
+    /// Blocks of the past that do not end right below the lowest body that is here: others came before. Nobody's fault.
+    #[error("bodies are here from block {0} on")]
+    NotBelow(Height),
     /// The store failed.
     #[error("{0}")]
     Store(#[from] StoreError),
@@ -69,7 +78,7 @@ impl ChainError {
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::Store(error) => error.is_temporary(),
-            Self::UnknownParent(_) => true,
+            Self::UnknownParent(_) | Self::NotBelow(_) => true,
             _ => false,
         }
     }

@@ -343,7 +343,8 @@ impl LocalChain {
 
     /// Reads everything back from the store, after it refused a change that the tree has seen already.
     pub(super) fn reload(&mut self) -> Result<(), ChainError> {
-        let snapshots = self.snapshots.take();
+        // A clone: if the store fails now, the chain that is here goes on offering.
+        let snapshots = self.snapshots.clone();
         *self = Self { snapshots, ..Self::open(self.network.clone(), self.store.clone())? };
         Ok(())
     }

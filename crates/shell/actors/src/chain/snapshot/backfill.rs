@@ -20,14 +20,14 @@ impl LocalChain {
     /// Stores blocks that end right below the lowest body that is here, ascending. Returns the lowest height with a body then.
     ///
     /// # Errors
-    /// [`ChainError::Inconsistent`] when they end elsewhere; when the store fails.
+    /// [`ChainError::NotBelow`] when they end elsewhere; when the store fails.
     pub fn backfill(&mut self, blocks: &[Backfilled]) -> Result<Height, ChainError> {
         let (Some(first), Some(last)) = (blocks.first(), blocks.last()) else {
             return Ok(self.store().earliest()?);
         };
         let earliest = self.store().earliest()?;
         if last.header.header.height.next() != Some(earliest) {
-            return Err(ChainError::Inconsistent(format!("bodies are here from block {earliest} on")));
+            return Err(ChainError::NotBelow(earliest));
         }
         let mut batch = Batch::new();
         for Backfilled { header: CertifiedHeader { header, certificate }, lineage, body } in blocks {

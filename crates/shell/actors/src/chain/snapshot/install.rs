@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use alys_chain::{BlockId, BlockRef, Body, FinalityProof, Height, ProvenFinal};
-use alys_ledger::{Account, Address, LatticeHash, StateError, StateTree};
+use alys_ledger::{Account, Address, LatticeHash, StateTree};
 use alys_storage::{Batch, BlockKey, Durability, Limit, StateKey};
 
 use super::offer::{Offer, Snapshots};
@@ -79,19 +79,22 @@ impl LocalChain {
     /// Stands on a proven block whose state is staged completely. One commit; the chain is a fresh one before, or nothing happens.
     ///
     /// # Errors
-    /// [`ChainError::Inconsistent`] when the staged state is not the block's, or the chain has gone on by itself; when the store fails.
+    /// [`ChainError::WrongState`] when the staged state is not the block's, [`ChainError::TakesNoState`] when the chain has gone on by itself; when
+    /// the store fails.
     pub fn install(&mut self, proven: &ProvenFinal) -> Result<Effects, ChainError> {
         let header = proven.block.header;
         let tip = BlockRef::new(proven.certificate.block, &header);
-        if self.head().id == tip.id {
-            return Ok(Effects::default());
+        if self.store().head()?.id == tip.id {
+            return self.stand_on(tip);
         }
         if self.finalized().height > Height::ZERO {
-            return Err(ChainError::Inconsistent("a chain that has final blocks takes no state".into()));
+            self.store().clear_staged()?;
+            return Err(ChainError::TakesNoState(self.finalized().height));
         }
         let computed = self.staged_root()?;
         if computed != header.state_root {
-            return Err(ChainError::StateRoot { claimed: header.state_root, computed });
+            let why = format!("the header says {}, the sums lead to {computed}", header.state_root);
+            return Err(ChainError::WrongState(why));
         }
         let at = BlockKey::new(tip.height, tip.id);
         let mut batch = Batch::new();
@@ -99,8 +102,19 @@ impl LocalChain {
         batch.make_canonical(at).set_head(at).set_final(at);
         batch.set_earliest(tip.height.saturating_add(1)).adopt_staged();
         self.store().commit(batch, Durability::Durable)?;
+        self.stand_on(tip)
+    }
+
+    /// Goes on from what was installed, also when a try before failed behind its commit.
+    fn stand_on(&mut self, tip: BlockRef) -> Result<Effects, ChainError> {
+        if self.head().id == tip.id {
+            return Ok(Effects::default());
+        }
         self.reload()?;
-        self.store().clear_staged()?;
+        if let Err(why) = self.store().clear_staged() {
+            // Nothing reads them, and they are removed before anything else is staged.
+            tracing::warn!(%why, "rows of the state before are left over");
+        }
         Ok(Effects { head: Some(tip), finalized: Some(tip), ..Effects::default() })
     }
 
@@ -108,8 +122,7 @@ impl LocalChain {
         let tree = StateTree::build(|bucket| {
             let stored = self.store().staged_state(StateKey::Bucket(bucket.0))?.unwrap_or_default();
             let sum = stored[..].try_into().map(LatticeHash::from_bytes);
-            sum.map(Arc::new)
-                .map_err(|_| ChainError::State(StateError::Corrupt("a staged bucket has no sum".into())))
+            sum.map(Arc::new).map_err(|_| ChainError::WrongState(format!("bucket {} has no sum", bucket.0)))
         });
         tree.map(|tree| tree.root())
     }

@@ -22,7 +22,7 @@ use read::{Fetched, News};
 use stage::{Offered, Stage};
 
 use super::actor::SyncActor;
-use crate::chain::{ImportError, Imported};
+use crate::chain::{Imported, NotInstalled};
 
 /// A state that is being fetched.
 pub(super) struct Fetch {
@@ -41,7 +41,7 @@ pub(super) struct Found {
 
 /// How the installation ended.
 #[derive(Debug)]
-pub(super) struct InstallEnded(Result<Imported, ImportError>);
+pub(super) struct InstallEnded(Result<Imported, NotInstalled>);
 
 impl Message for Found {
     type Reply = ();
@@ -57,7 +57,7 @@ impl SyncActor {
     /// Begins to fetch a state, if that is how a fresh node is to begin. Returns whether it does.
     pub(super) fn begin_with_a_state(&mut self, ctx: &mut Context<Self>) -> bool {
         let fresh = self.view.borrow().head.height == Height::ZERO;
-        if !self.parts.config.from_state || !fresh || self.seed.order.is_none() {
+        if !self.parts.config.from_state || self.forgoes_state || !fresh || self.seed.order.is_none() {
             return false;
         }
         if self.fetch.is_none() && !self.fetch_begins {
@@ -90,6 +90,11 @@ impl SyncActor {
                 reader.into_iter().for_each(|reader| reader.cancel());
             }
             Action::Install => self.install(ctx),
+            Action::Forgo => {
+                tracing::warn!("nobody offers a state: beginning with genesis");
+                self.forgoes_state = true;
+                self.end_fetch(ctx);
+            }
             Action::Observe { peer, what } => self.observe(peer, what),
             Action::Report(Report::Chosen { block, servers }) => {
                 tracing::info!(height = %block.height, servers, "fetching the state after this block");
@@ -137,6 +142,14 @@ impl SyncActor {
         });
         let (Some(offered), chain) = (chosen, self.parts.chain.clone()) else { return };
         ctx.spawn(async move { InstallEnded(chain.install(offered.proven).await) });
+    }
+
+    /// From now on sync goes on as ever. What is still out for the state is of no interest any more.
+    fn end_fetch(&mut self, ctx: &mut Context<Self>) {
+        for reader in self.fetch.take().into_iter().flat_map(|fetch| fetch.readers.into_values()) {
+            reader.cancel();
+        }
+        self.begin_anew(ctx);
     }
 
     /// What people see: sync's own status, or how far the state is.
@@ -200,10 +213,17 @@ impl Handler<InstallEnded> for SyncActor {
             Ok(Imported { tip, .. }) => {
                 tracing::info!(height = %tip.head.height, "the state is complete; the blocks above follow");
                 self.fetch_step(ctx, Event::Installed);
-                self.fetch = None;
-                self.begin_anew(ctx);
+                self.end_fetch(ctx);
             }
-            Err(why) => {
+            Err(why @ NotInstalled::TooLate(_)) => {
+                tracing::warn!(%why, "the fetched state is of no use any more");
+                self.end_fetch(ctx);
+            }
+            Err(why @ NotInstalled::Wrong(_)) => {
+                tracing::error!(%why, "the state is fetched anew");
+                self.fetch_step(ctx, Event::StagedWrong);
+            }
+            Err(why @ NotInstalled::Failed(_)) => {
                 tracing::error!(%why, "the state cannot be made our own");
                 self.fetch_step(ctx, Event::InstallFailed);
             }

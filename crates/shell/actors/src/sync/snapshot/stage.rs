@@ -2,11 +2,12 @@
 //!
 //! All of it runs in the pool. A bucket is one commit; what was committed before a crash is there after it.
 
+use core::convert::Infallible;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use alys_actor::{Clock, Pool, Priority, Stream};
-use alys_chain::{BlockId, BlockRef, FinalityProof, ProofFault, ProvenFinal, Rules};
+use alys_chain::{BlockId, BlockRef, FinalityProof, Hash, ProofFault, ProvenFinal, Rules};
 use alys_ledger::{Account, Address, Bucket, BucketSum, LatticeHash, StateTree};
 use alys_storage::{Batch, Durability, StateKey, Store};
 use alys_sync::{Fault, Offence};
@@ -56,6 +57,13 @@ fn split(sums: &[u8]) -> Option<Arc<[LatticeHash]>> {
     (rest.is_empty() && sums.len() == 256).then(|| sums.iter().map(LatticeHash::from_bytes).collect())
 }
 
+/// The state root that these sums lead to.
+fn root_of(sums: &[LatticeHash]) -> Hash {
+    let sum = |bucket: Bucket| Ok::<_, Infallible>(Arc::new(sums[usize::from(bucket.0)].clone()));
+    let Ok(tree) = StateTree::build(sum);
+    tree.root()
+}
+
 impl Stage {
     pub fn new(parts: &Parts) -> Self {
         Self {
@@ -89,6 +97,9 @@ impl Stage {
         let proof = FinalityProof::decode(&staged.snapshot).map_err(ours)?;
         let offered = self.check(proof, rng)?;
         let sums = self.stored_sums()?;
+        if root_of(&sums) != offered.proven.block.header.state_root {
+            return Err(ours("the sums of a staged state are not those of its block"));
+        }
         *self.staged.lock().unwrap_or_else(PoisonError::into_inner) = Some((offered.block().id, sums));
         Ok(Some((offered, staged.complete.into_iter().collect())))
     }
@@ -126,8 +137,7 @@ impl Stage {
 
     fn begin_staged(&self, offered: &Offered, bytes: &Bytes) -> Result<(), Fault> {
         let sums = split(bytes).ok_or(WRONG)?;
-        let tree = StateTree::build(|bucket| Ok::<_, Fault>(Arc::new(sums[usize::from(bucket.0)].clone())))?;
-        if tree.root() != offered.proven.block.header.state_root {
+        if root_of(&sums) != offered.proven.block.header.state_root {
             return Err(WRONG);
         }
         let mut staged = self.staged.lock().unwrap_or_else(PoisonError::into_inner);

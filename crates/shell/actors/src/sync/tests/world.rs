@@ -21,7 +21,7 @@ use tokio::sync::{broadcast, watch};
 use super::history::{CHAIN, GENESIS_TIME, HISTORY, Served};
 use crate::chain::local::{LocalChain, VerifiedBlock};
 use crate::chain::snapshot::Backfilled;
-use crate::chain::{ChainEvent, ChainView, ImportError, Imported};
+use crate::chain::{ChainEvent, ChainView, ImportError, Imported, NotInstalled};
 use crate::network::Requests;
 use crate::sync::{ChainPort, Config, NetworkPort, Parts, PeerPort, SyncMailbox, SyncMetrics, mailbox};
 
@@ -116,7 +116,7 @@ impl ChainPort for Port {
         self.0.events.subscribe()
     }
 
-    fn install(&self, _: ProvenFinal) -> BoxFuture<'static, Result<Imported, ImportError>> {
+    fn install(&self, _: ProvenFinal) -> BoxFuture<'static, Result<Imported, NotInstalled>> {
         unreachable!("no state is fetched in these stories")
     }
 
