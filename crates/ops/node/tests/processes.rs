@@ -1,5 +1,6 @@
 //! The binary as people and scripts meet it: what it prints, how it ends, and what is left on disk when it ends badly.
 
+#[allow(dead_code, reason = "these tests need a part of it")]
 mod world;
 
 use std::fs;

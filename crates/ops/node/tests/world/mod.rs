@@ -1,7 +1,7 @@
 //! A federation of four in a directory of its own, and the binary.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -42,6 +42,10 @@ pub fn start(arguments: &[&str]) -> Child {
     let _none = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut command = Command::new(env!("CARGO_BIN_EXE_alys"));
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // What steers a test is no setting of a node.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("ALYS_")) {
+        command.env_remove(name);
+    }
     command.spawn().unwrap()
 }
 
@@ -80,7 +84,12 @@ pub struct Running {
 impl Running {
     /// Starts a node on ports that the system chooses.
     pub fn start(directory: &str, more: &[&str]) -> Self {
-        let ports = ["--listen", "/ip4/127.0.0.1/tcp/0", "--rpc", "127.0.0.1:0"];
+        Self::start_at(directory, "127.0.0.1:0", more)
+    }
+
+    /// Starts a node whose RPC listens at this address.
+    pub fn start_at(directory: &str, rpc: &str, more: &[&str]) -> Self {
+        let ports = ["--listen", "/ip4/127.0.0.1/tcp/0", "--rpc", rpc];
         let arguments: Vec<&str> =
             ["node", "--data-dir", directory].into_iter().chain(ports).chain(more.iter().copied()).collect();
         let mut child = start(&arguments);
@@ -99,6 +108,14 @@ impl Running {
                 return rest.trim().to_owned();
             }
         }
+    }
+
+    /// Kills it, with no chance to write anything; what it had logged.
+    pub fn kill(mut self) -> String {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.log.read_to_string(&mut self.seen).unwrap();
+        std::mem::take(&mut self.seen)
     }
 
     /// Asks it to end, as a service manager does.
@@ -148,15 +165,22 @@ impl World {
 
     /// Makes the directory `source` with a history.
     pub fn generate(&self) {
-        let mut arguments: Vec<String> =
-            ["generate", "--blocks", "30", "--txs", "2"].map(str::to_owned).to_vec();
+        self.generate_blocks(BLOCKS, 2, 0);
+    }
+
+    /// Makes the directory `source` with so many blocks of so many transactions, each with so many bytes of calldata.
+    pub fn generate_blocks(&self, blocks: u64, transactions: u64, calldata: u64) {
+        let numbers = [("--blocks", blocks), ("--txs", transactions), ("--calldata", calldata)];
+        let mut arguments = vec!["generate".to_owned()];
+        arguments
+            .extend(numbers.into_iter().flat_map(|(flag, number)| [flag.to_owned(), number.to_string()]));
         arguments.extend(["--genesis".to_owned(), self.path("genesis.json")]);
         arguments.extend(["--data-dir".to_owned(), self.path("source")]);
         for i in 0..4 {
             arguments.extend(["--authority-key".to_owned(), self.path(&format!("{i}.key"))]);
         }
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        alys(&arguments).ok("generated 30 blocks");
+        alys(&arguments).ok("generated");
     }
 
     /// The history as a file, made by the library.
