@@ -58,8 +58,9 @@ impl PeerMachine {
     fn on_offence(&mut self, now: Moment, peer: PeerId, offence: Offence, out: &mut Vec<Action>) {
         self.pause(peer, now.after(OFFENCE_PAUSE));
         self.offences.note(now, peer);
-        // If most peers "offend" at once, the rules have likelier changed without us, or our memory is damaged.
-        if self.offences.is_ours(now, self.book.connected().map(|(peer, _)| peer)) {
+        // If all peers "offend" at once, the rules have likelier changed without us, or our memory is damaged. Most of them are no excuse for any: a
+        // proof is a proof, and whoever makes many identities would never be banned.
+        if self.offences.is_everybody(now, self.book.connected().map(|(peer, _)| peer)) {
             return;
         }
         let Some(entry) = self.book.get_mut(peer) else { return };

@@ -31,10 +31,21 @@ impl Suspicion {
 
     /// Whether most of these peers failed lately. `connected` counts the peers that are connected, or were when they failed.
     pub fn is_ours(&self, now: Moment, connected: impl Iterator<Item = PeerId>) -> bool {
+        let (failing, others) = self.count(now, connected);
+        failing >= LEAST_PEERS && failing > others
+    }
+
+    /// Whether all of these peers failed lately: one that did not shows that it can be done.
+    pub fn is_everybody(&self, now: Moment, connected: impl Iterator<Item = PeerId>) -> bool {
+        let (failing, others) = self.count(now, connected);
+        failing >= LEAST_PEERS && others == 0
+    }
+
+    fn count(&self, now: Moment, connected: impl Iterator<Item = PeerId>) -> (usize, usize) {
         let failed = |at: &Moment| now.since(*at) < WINDOW;
         let failing = self.failed.values().filter(|at| failed(at)).count();
         let others = connected.filter(|peer| !self.failed.get(peer).is_some_and(failed)).count();
-        failing >= LEAST_PEERS && failing > others
+        (failing, others)
     }
 }
 
@@ -62,6 +73,8 @@ mod tests {
         assert!(!failing(3).is_ours(at(0), peers(6)), "half are not most");
         assert!(!failing(2).is_ours(at(0), peers(2)), "two are no pattern");
         assert!(failing(3).is_ours(at(0), peers(0)), "those that are gone count");
+        assert!(failing(3).is_everybody(at(0), peers(3)) && !failing(3).is_everybody(at(0), peers(4)));
+        assert!(!failing(2).is_everybody(at(0), peers(2)));
     }
 
     #[test]

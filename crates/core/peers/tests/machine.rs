@@ -295,7 +295,17 @@ fn when_the_network_breaks_nobody_pays_either() {
 }
 
 #[test]
-fn when_most_peers_offend_at_once_the_rules_have_changed_without_us() {
+fn many_liars_are_no_excuse_for_each_other() {
+    let mut machine = machine();
+    (1..=10).for_each(|n| drop(connect(&mut machine, at(0), n)));
+    (1..=9).for_each(|n| drop(offend(&mut machine, at(1), n)));
+    for n in 1..=9 {
+        assert!(bans(&offend(&mut machine, at(2), n), n), "{n} is banned for its second grave offence");
+    }
+}
+
+#[test]
+fn when_all_peers_offend_at_once_the_rules_have_changed_without_us() {
     let mut machine = machine();
     (1..=5).for_each(|n| drop(connect(&mut machine, at(0), n)));
     (1..=5).for_each(|n| drop(offend(&mut machine, at(1), n)));
