@@ -115,7 +115,9 @@ impl SyncMachine {
         for checking in self.checking.values().filter(|checking| !self.has_served_headers(checking.peer)) {
             *busy.entry(checking.peer).or_default() += 1;
         }
-        if busy.values().sum::<usize>() >= HEADER_LEASES {
+        // What has arrived above the lowest missing range cannot be judged without it: its server may have to bring that one as well.
+        let extra = usize::from(self.skeleton.linked().next() == Some(from));
+        if busy.values().sum::<usize>() >= HEADER_LEASES + extra {
             return None;
         }
         let slot = self.targets.best()?.slot;
@@ -125,7 +127,7 @@ impl SyncMachine {
         let rank = ready.map(|(_, peer)| peer.rank(now)).min()?;
         let has_room = |id: &PeerId, peer: &Peer| {
             let most = scheduler::header_leases(&peer.link, peer.has_served_headers);
-            busy.get(id).is_none_or(|&leases| leases < most)
+            busy.get(id).is_none_or(|&leases| leases < most + extra)
         };
         let able = reaching().filter(|(id, peer)| {
             peer.is_ready(now)
