@@ -14,7 +14,8 @@ use alys_actor::ActorStatus;
 use alys_chain::{Approval, BlockId, Certificate, Height, Rules, Slot};
 use alys_peers::Explanation;
 use alys_storage::{Store, StoreError, StoredHeader};
-use alys_sync::{ConditionName, GateReport};
+use alys_sync::{ConditionName, GateReport, SyncStatus};
+use alys_wire::PeerId;
 
 use crate::trace::Place;
 
@@ -29,8 +30,16 @@ pub enum Rule {
     SignedOnce,
     /// The head is the final block or a descendant of it, and finality does not go back while a node runs.
     HeadAboveFinal,
-    /// Everybody is honest here, so nobody is blamed or banned.
+    /// Who is honest is not blamed, and no authority is banned.
     HonestPeers,
+    /// Who serves provably bad bytes is banned soon; who withholds gets no more work.
+    GuiltyPeers,
+    /// An attack costs little time.
+    InTime,
+    /// The bodies in flight and in memory stay within their budget.
+    Budget,
+    /// What was acknowledged survives, and is not fetched again.
+    Durable,
     /// A node that may produce meets every condition, and is not behind those that it can reach.
     Gate,
     /// Queues stay within their bounds, nothing waits for ever, no actor crashes.
@@ -51,6 +60,10 @@ impl fmt::Display for Rule {
             Self::SignedOnce => "one signature a slot",
             Self::HeadAboveFinal => "the head is above finality",
             Self::HonestPeers => "no honest peer is blamed",
+            Self::GuiltyPeers => "liars are banned, and who withholds gets no work",
+            Self::InTime => "attacks cost little time",
+            Self::Budget => "the byte budget is kept",
+            Self::Durable => "what was acknowledged is kept",
             Self::Gate => "who may produce is in sync",
             Self::Queues => "queues are bounded and actors live",
             Self::Recovery => "recovery in time",
@@ -98,6 +111,8 @@ pub struct Judge {
     verified: BTreeSet<Vec<u8>>,
     /// How far each running node's chain was looked through.
     seen: BTreeMap<usize, Height>,
+    /// Peers that lie, and whether they may be banned for it: authorities may not.
+    liars: BTreeMap<PeerId, bool>,
     violations: Vec<Violation>,
 }
 
@@ -112,6 +127,7 @@ impl Judge {
             signed: BTreeMap::new(),
             verified: BTreeSet::new(),
             seen: BTreeMap::new(),
+            liars: BTreeMap::new(),
             violations: Vec::new(),
         }
     }
@@ -248,12 +264,34 @@ impl Judge {
         }
     }
 
-    /// What a node's book holds against its peers: nothing, as everybody is honest.
+    /// This peer lies, so that it may be blamed, and banned unless it is an authority.
+    pub fn expect_lies(&mut self, peer: PeerId, is_authority: bool) {
+        self.liars.insert(peer, !is_authority);
+    }
+
+    /// Whether a peer may be blamed, or banned as well.
+    #[must_use]
+    pub fn is_guilty(&self, peer: PeerId, banned: bool) -> bool {
+        self.liars.get(&peer).is_some_and(|&bannable| bannable || !banned)
+    }
+
+    /// What a node's book holds against its peers: nothing against those that are honest, no ban of an authority.
     pub fn peers(&mut self, at: Duration, node: usize, peers: &[Explanation]) {
         for peer in peers.iter().filter(|peer| peer.millipoints > 0 || peer.ban.is_some()) {
             let (points, ban) = (peer.millipoints, &peer.ban);
+            if self.is_guilty(peer.peer, ban.is_some()) {
+                continue;
+            }
             let how = format!("holds {points} millipoints against {:?}, ban: {ban:?}", peer.peer);
             self.broken(at, Place::Node(node), Rule::HonestPeers, how);
+        }
+    }
+
+    /// What sync says of its memory.
+    pub fn budget(&mut self, at: Duration, node: usize, status: &SyncStatus) {
+        if status.budget_used > status.budget_total {
+            let how = format!("{} of {} bytes are in use", status.budget_used, status.budget_total);
+            self.broken(at, Place::Node(node), Rule::Budget, how);
         }
     }
 

@@ -14,6 +14,7 @@ pub mod plan;
 pub mod play;
 pub mod process;
 pub mod scenario;
+pub mod siege;
 pub mod site;
 pub mod tap;
 pub mod trace;
@@ -22,4 +23,5 @@ pub mod world;
 
 pub use invariants::{Rule, Violation};
 pub use plan::Plan;
+pub use trace::Log;
 pub use world::{Outcome, run};

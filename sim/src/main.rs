@@ -1,28 +1,40 @@
 //! `alys-sim`: plays seeds, and says which of them broke a rule.
 //!
-//! - **In**: how many seeds, or one to be replayed. **Out**: a line a run, a summary, figures (`sim/seeds`, `sim/failed`).
+//! - **In**: how many seeds, or one to be replayed, or the wish to compare schedulers. **Out**: a line a run, a summary, figures (`sim/seeds`,
+//!   `sim/failed`); a table.
 //! - **On failure**: exit code 1, the failing seeds, and the command that replays each with every event.
+
+mod compare;
+mod replay;
+mod report;
 
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::thread::available_parallelism;
 
-use alys_figure::Figure;
 use alys_sim::scenario::random::{self, Scale};
-use alys_sim::{Outcome, Plan, play, scenario};
+use alys_sim::siege::{self, Siege};
+use alys_sim::{Log, Outcome, Plan, play, scenario};
 use clap::{Parser, ValueEnum};
-use tracing_subscriber::EnvFilter;
+
+use report::say;
 
 /// How many of the seeds are played twice, to see that the same seed is the same run.
 const TWICE: usize = 3;
+/// How many seeds schedulers are compared on if nobody says how many.
+const COMPARED_SEEDS: u64 = 100;
+/// How many random worlds are played if nobody says how many.
+const WORLDS: u64 = 20;
+/// How many seeds of each attack are played: in CI just enough to see that it works, with `--full` as many as were asked for.
+const ATTACK_SEEDS: (u64, u64) = (2, 200);
 
 /// Play seeds of the simulated world.
 #[derive(Parser)]
 #[command(name = "alys-sim")]
 struct Args {
-    /// How many random worlds to play.
-    #[arg(long, default_value_t = 20)]
-    seeds: u64,
+    /// How many random worlds to play; 20 if it is left out.
+    #[arg(long)]
+    seeds: Option<u64>,
     /// The first seed.
     #[arg(long, default_value_t = 1)]
     from: u64,
@@ -32,9 +44,22 @@ struct Args {
     /// What to replay.
     #[arg(long, value_enum, default_value_t = Name::Random, requires = "seed")]
     scenario: Name,
-    /// Larger worlds that live longer.
+    /// Show every decision as well: each event that the machines of the nodes take in, and each action that they want done.
+    #[arg(long, requires = "seed")]
+    decisions: bool,
+    /// Compare schedulers in the model of peers and lines: ours, join-all rounds, a gap a peer, batches of fixed sizes. On 100 seeds, if
+    /// --seeds is left out.
+    #[arg(long, conflicts_with = "seed")]
+    compare: bool,
+    /// Larger worlds that live longer, and 200 seeds of each attack.
     #[arg(long)]
     full: bool,
+    /// How many seeds of each attack to play; 2, or 200 with --full, if it is left out.
+    #[arg(long)]
+    attacks: Option<u64>,
+    /// How many runs go on at once; as many as there are cores if it is left out.
+    #[arg(long)]
+    threads: Option<NonZeroUsize>,
     /// Figures for programs, one object a line.
     #[arg(long)]
     json: bool,
@@ -48,6 +73,19 @@ enum Name {
     LateJoiner,
     Partition,
     SilentQuorum,
+    ClaimedHeight,
+    WithheldBodies,
+    BadBodies,
+    BadApprovals,
+    Drip,
+    Kills,
+}
+
+/// What a scenario is.
+enum Played {
+    World(Box<Plan>),
+    Attack(siege::Attack),
+    Kills,
 }
 
 impl Args {
@@ -55,14 +93,29 @@ impl Args {
         if self.full { Scale::Full } else { Scale::Usual }
     }
 
-    fn plan(&self, seed: u64) -> Plan {
-        match self.scenario {
+    fn played(&self, seed: u64) -> Played {
+        let plan = match self.scenario {
             Name::Random => random::plan(seed, self.scale()),
             Name::Crashes => scenario::crashes::plan(seed),
             Name::LateJoiner => scenario::late_joiner::plan(seed),
             Name::Partition => scenario::partition::plan(seed),
             Name::SilentQuorum => scenario::silent_quorum::plan(seed),
-        }
+            Name::ClaimedHeight => return Played::Attack(scenario::claimed_height::ATTACK),
+            Name::WithheldBodies => return Played::Attack(scenario::withheld_bodies::ATTACK),
+            Name::BadBodies => return Played::Attack(scenario::bad_bodies::ATTACK),
+            Name::BadApprovals => return Played::Attack(scenario::bad_approvals::ATTACK),
+            Name::Drip => return Played::Attack(scenario::drip::ATTACK),
+            Name::Kills => return Played::Kills,
+        };
+        Played::World(Box::new(plan))
+    }
+
+    fn seeds(&self) -> u64 {
+        self.seeds.unwrap_or(WORLDS)
+    }
+
+    fn threads(&self) -> NonZeroUsize {
+        self.threads.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
     }
 
     /// The stories of the first seed, all random worlds, and the first of these once more.
@@ -70,49 +123,45 @@ impl Args {
         let mut plans = scenario::stories(self.from);
         let stories = plans.len();
         let random =
-            (self.from..self.from.saturating_add(self.seeds)).map(|seed| random::plan(seed, self.scale()));
+            (self.from..self.from.saturating_add(self.seeds())).map(|seed| random::plan(seed, self.scale()));
         plans.extend(random);
         let again: Vec<Plan> = plans.iter().skip(stories).take(TWICE).cloned().collect();
         plans.extend(again);
         (plans, stories)
     }
+
+    fn compared_seeds(&self) -> Vec<u64> {
+        (self.from..self.from.saturating_add(self.seeds.unwrap_or(COMPARED_SEEDS))).collect()
+    }
+
+    fn attack_seeds(&self) -> Vec<u64> {
+        let (few, many) = ATTACK_SEEDS;
+        let count = self.attacks.unwrap_or(if self.full { many } else { few });
+        (self.from..self.from.saturating_add(count)).collect()
+    }
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let passed = match args.seed {
-        Some(seed) => replay(&args, seed),
-        None => play_all(&args),
+    let passed = match args.seed.map(|seed| (seed, args.played(seed))) {
+        Some((_, Played::World(plan))) => replay::world(&plan, args.decisions),
+        Some((seed, Played::Attack(attack))) => replay::siege(Some(&attack), seed, args.decisions),
+        Some((seed, Played::Kills)) => replay::siege(None, seed, args.decisions),
+        None if args.compare => compare::run(&args.compared_seeds(), args.threads(), args.json),
+        // Both are played, whatever the first of them comes to.
+        None => play_worlds(&args) & play_attacks(&args),
     };
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-#[expect(clippy::print_stdout, reason = "what happens is what the command was asked for")]
-fn replay(args: &Args, seed: u64) -> bool {
-    // What the nodes log, if `RUST_LOG` asks for it; in virtual time, so without times.
-    let filter = EnvFilter::from_default_env();
-    tracing_subscriber::fmt().with_env_filter(filter).without_time().with_ansi(false).init();
-    let plan = args.plan(seed);
-    let outcome = alys_sim::run(&plan, true);
-    outcome.log.iter().for_each(|line| println!("{line}"));
-    say(&line(&outcome));
-    outcome.violations.iter().for_each(|violation| say(&format!("  {violation}")));
-    outcome.passed()
-}
-
-fn play_all(args: &Args) -> bool {
+fn play_worlds(args: &Args) -> bool {
     let (plans, stories) = args.plans();
-    let threads = available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    say(&format!("{} worlds from seed {}, on {threads} threads", plans.len(), args.from));
-    let outcomes = play::all(&plans, threads, |outcome| say(&line(outcome)));
-    let failed: Vec<&Outcome> = outcomes.iter().filter(|outcome| !outcome.passed()).collect();
-    let differing = differing(&outcomes, stories, args.seeds);
-    failed.iter().for_each(|outcome| explain(outcome, args.full));
-    for seed in &differing {
-        say(&format!("seed {seed} gave two different runs: alys-sim --seed {seed}"));
-    }
-    report(args, &outcomes, &failed, &differing);
-    failed.is_empty() && differing.is_empty()
+    say(&format!("{} worlds from seed {}, on {} threads", plans.len(), args.from, args.threads()));
+    let run = |plan: &Plan| alys_sim::run(plan, Log::Drop);
+    let outcomes =
+        play::all(&plans, args.threads(), (run, Outcome::panicked), |outcome| say(&report::line(outcome)));
+    let differing = differing(&outcomes, stories, args.seeds());
+    report::worlds(args, &outcomes, &differing)
 }
 
 /// The seeds that were played twice with different digests.
@@ -123,52 +172,13 @@ fn differing(outcomes: &[Outcome], stories: usize, seeds: u64) -> Vec<u64> {
     pairs.map(|(a, _)| a.seed).collect()
 }
 
-fn explain(outcome: &Outcome, full: bool) {
-    let name = outcome.name.replace(' ', "-");
-    let full = if full { " --full" } else { "" };
-    say(&format!("seed {} ({}) broke a rule:", outcome.seed, outcome.name));
-    outcome.violations.iter().for_each(|violation| say(&format!("  {violation}")));
-    say(&format!("  replay it: alys-sim --seed {} --scenario {name}{full}", outcome.seed));
-}
-
-fn report(args: &Args, outcomes: &[Outcome], failed: &[&Outcome], differing: &[u64]) {
-    let count = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
-    let (ok, same) = (failed.is_empty(), differing.is_empty());
-    let slots: u64 = outcomes.iter().map(|outcome| outcome.slots).sum();
-    Figure::new("sim/seeds", count(outcomes.len()), "runs")
-        .column("virtual_slots", slots)
-        .seed(args.from)
-        .pass(ok && same)
-        .print(args.json);
-    let first = failed.first().map_or(args.from, |outcome| outcome.seed);
-    Figure::new("sim/failed", count(failed.len()), "runs").seed(first).pass(ok).print(args.json);
-    let first = differing.first().copied().unwrap_or(args.from);
-    Figure::new("sim/differing", count(differing.len()), "seeds").seed(first).pass(same).print(args.json);
-    if let Some(slowest) = outcomes.iter().filter_map(|outcome| outcome.recovered).max() {
-        Figure::new("sim/slowest_recovery", f64::from(u32::try_from(slowest).unwrap_or(u32::MAX)), "slots")
-            .print(args.json);
-    }
-}
-
-fn line(outcome: &Outcome) -> String {
-    let recovered = outcome.recovered.map_or_else(|| "never".to_owned(), |slots| format!("{slots} slots"));
-    format!(
-        "{:<13} seed {:<6} {:>2} nodes ({} authorities) {:>2} faults {:>3} slots: final {:>3}, well after {:<8} {}  {}",
-        outcome.name,
-        outcome.seed,
-        outcome.nodes,
-        outcome.authorities,
-        outcome.faults,
-        outcome.slots,
-        outcome.finalized.0,
-        recovered,
-        outcome.digest,
-        if outcome.passed() { "ok" } else { "FAILED" },
-    )
-}
-
-/// Progress and explanations go beside the figures, which programs read.
-#[expect(clippy::print_stderr, reason = "people read along")]
-fn say(line: &str) {
-    eprintln!("{line}");
+fn play_attacks(args: &Args) -> bool {
+    let seeds = args.attack_seeds();
+    say(&format!("{} attacks on a node that syncs, {} seeds each", scenario::ATTACKS.len(), seeds.len()));
+    let run = |seed: &u64| siege::run(&scenario::ATTACKS, *seed);
+    let panicked = |seed: &u64| vec![Siege::panicked(*seed)];
+    let sieges = play::all(&seeds, args.threads(), (run, panicked), |sieges| {
+        sieges.iter().for_each(|siege| say(&report::siege(siege)));
+    });
+    report::sieges(args, &sieges.concat())
 }

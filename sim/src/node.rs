@@ -69,6 +69,7 @@ impl Node {
             randomness,
             fresh: self.lives == 1,
             key: self.key_of(),
+            bootnodes: site.bootnodes(self.number),
         };
         self.process = Some(Process::start(equipment, site, network, witness));
     }

@@ -1,27 +1,31 @@
 //! Many runs, on as many threads as there are cores: each run has a runtime of its own and shares nothing.
 
 use std::num::NonZeroUsize;
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
-use crate::plan::Plan;
-use crate::world::{self, Outcome};
-
-/// Plays all plans, and tells each outcome as it comes. The outcomes are returned in the order of the plans. A run that panics has failed.
-pub fn all(plans: &[Plan], threads: NonZeroUsize, mut tell: impl FnMut(&Outcome)) -> Vec<Outcome> {
+/// Does all jobs, and tells each outcome as it comes. The outcomes are returned in the order of the jobs. For a job that panics, `panicked` says what
+/// its outcome is.
+pub fn all<J: Sync, O: Send>(
+    jobs: &[J],
+    threads: NonZeroUsize,
+    (run, panicked): (impl Fn(&J) -> O + Sync, impl Fn(&J) -> O + Sync),
+    mut tell: impl FnMut(&O),
+) -> Vec<O> {
     let next = AtomicUsize::new(0);
     let (sender, outcomes) = mpsc::channel();
-    let mut played: Vec<Option<Outcome>> = plans.iter().map(|_| None).collect();
+    let mut done: Vec<Option<O>> = jobs.iter().map(|_| None).collect();
+    let (run, panicked) = (&run, &panicked);
     thread::scope(|scope| {
-        for _ in 0..threads.get().min(plans.len()) {
+        for _ in 0..threads.get().min(jobs.len()) {
             let (sender, next) = (sender.clone(), &next);
             scope.spawn(move || {
-                while let Some((index, plan)) = take(plans, next) {
-                    // A run shares nothing, so its panic harms no other.
-                    let outcome = catch_unwind(|| world::run(plan, false));
-                    let outcome = outcome.unwrap_or_else(|_| Outcome::panicked(plan));
+                while let Some((index, job)) = take(jobs, next) {
+                    // A run shares nothing that it could leave half changed, so its panic harms no other.
+                    let outcome = catch_unwind(AssertUnwindSafe(|| run(job)));
+                    let outcome = outcome.unwrap_or_else(|_| panicked(job));
                     // The receiver lives as long as the scope.
                     sender.send((index, outcome)).ok();
                 }
@@ -30,13 +34,13 @@ pub fn all(plans: &[Plan], threads: NonZeroUsize, mut tell: impl FnMut(&Outcome)
         drop(sender);
         for (index, outcome) in outcomes {
             tell(&outcome);
-            played[index] = Some(outcome);
+            done[index] = Some(outcome);
         }
     });
-    played.into_iter().map(|outcome| outcome.expect("every plan was taken, and its outcome sent")).collect()
+    done.into_iter().map(|outcome| outcome.expect("every job was taken, and its outcome sent")).collect()
 }
 
-fn take<'a>(plans: &'a [Plan], next: &AtomicUsize) -> Option<(usize, &'a Plan)> {
+fn take<'a, J>(jobs: &'a [J], next: &AtomicUsize) -> Option<(usize, &'a J)> {
     let index = next.fetch_add(1, Ordering::Relaxed);
-    plans.get(index).map(|plan| (index, plan))
+    jobs.get(index).map(|job| (index, job))
 }

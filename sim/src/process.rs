@@ -10,12 +10,17 @@ use alys_actors::sync::SyncMailbox;
 use alys_actors::{Base, Connect, Node, Parts, Settings};
 use alys_storage::{MemoryDisk, Store};
 use alys_transport::{Config, Transport, simulated};
+use alys_wire::Address;
 
 use crate::site::Site;
 use crate::tap::{Tap, Witness};
+use crate::trace::Place;
 
 /// How often a node looks around for peers that it does not know. Thrice as often as usual, so that worlds can be short.
 const DISCOVERY: Duration = Duration::from_secs(10);
+
+/// The span in which each node runs, for whoever reads their logs together.
+pub const NODE_SPAN: &str = "node";
 
 /// What a process is given.
 pub struct Equipment {
@@ -33,6 +38,8 @@ pub struct Equipment {
     pub fresh: bool,
     /// Whose key it has.
     pub key: usize,
+    /// Whom it knows at its start.
+    pub bootnodes: Vec<Address>,
 }
 
 /// A running process. Dropped, it is gone.
@@ -53,7 +60,7 @@ impl Process {
         let store = with.disk.open(genesis).expect("a disk in memory opens, and there is one network only");
         let store: Arc<dyn Store> = Arc::new(store);
         let mut settings = Settings::default();
-        settings.peers.bootnodes = site.bootnodes(with.number);
+        settings.peers.bootnodes = with.bootnodes;
         let base = Base {
             settings,
             network: site.network.clone(),
@@ -72,7 +79,10 @@ impl Process {
         }
         let connect = connect(with.number, site, network, witness);
         let parts = Parts { base, connect, authority: key };
-        let node = alys_actors::start(parts).expect("the store opens, and the transport is who it should be");
+        let place = Place::Node(with.number);
+        let span = tracing::info_span!(NODE_SPAN, %place);
+        let started = span.in_scope(|| alys_actors::start(parts));
+        let node = started.expect("the store opens, and the transport is who it should be");
         Self { store, node }
     }
 

@@ -91,6 +91,12 @@ impl Site {
     /// A signed transfer of one wallet to the next one.
     #[must_use]
     pub fn transfer(&self, wallet: usize, nonce: u64) -> Bytes {
+        self.transfer_with(wallet, nonce, Bytes::new())
+    }
+
+    /// The same with calldata.
+    #[must_use]
+    pub fn transfer_with(&self, wallet: usize, nonce: u64, input: Bytes) -> Bytes {
         let to: Owner = self.wallets[(wallet + 1) % self.wallets.len()].address();
         let transfer = Transfer {
             nonce,
@@ -98,7 +104,7 @@ impl Site {
             value: U256::from(1_000 + nonce),
             max_fee: 4 * BASE_FEE,
             max_priority_fee: BASE_FEE,
-            input: Bytes::new(),
+            input,
         };
         self.wallets[wallet].sign(&transfer, CHAIN)
     }

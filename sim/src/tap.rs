@@ -7,18 +7,45 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use alys_chain::Rules;
+use alys_chain::{BlockId, Rules};
 use alys_transport::{Command, MessageId, Overloaded, Transport, Verdict};
-use alys_wire::{GossipMessage, PeerId, Topic, message_id};
+use alys_wire::{GossipMessage, PeerId, Request, Topic, message_id};
 use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::invariants::{Judge, Rule};
-use crate::trace::{Place, Trace};
+use crate::trace::{Log, Place, Trace};
+
+/// The target of the log under which a world says that it begins: from then on its time counts.
+pub const BEGINNING: &str = "alys::beginning";
 
 /// What is known of a run, shared by all taps and the world.
 #[derive(Clone)]
 pub struct Witness(Arc<Mutex<Testimony>>);
+
+/// What a node has asked of a peer.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// Requests for headers.
+    pub headers: u64,
+    /// Requests for bodies.
+    pub bodies: u64,
+    /// The blocks whose bodies these were for.
+    pub wanted: Vec<BlockId>,
+}
+
+impl Asked {
+    fn note(&mut self, request: &Request) {
+        match request {
+            Request::Headers { .. } => self.headers += 1,
+            Request::Bodies { ids } => {
+                self.bodies += 1;
+                self.wanted.extend(ids);
+            }
+            _ => {}
+        }
+    }
+}
 
 /// What a [`Witness`] keeps.
 pub struct Testimony {
@@ -28,15 +55,19 @@ pub struct Testimony {
     pub judge: Judge,
     /// The numbers of the nodes.
     pub names: BTreeMap<PeerId, usize>,
+    /// What each node has asked each peer for.
+    pub asked: BTreeMap<(usize, PeerId), Asked>,
     start: Instant,
 }
 
 impl Witness {
     /// Nothing has happened; the world begins now.
     #[must_use]
-    pub fn new(rules: Arc<Rules>, names: BTreeMap<PeerId, usize>, keep_log: bool) -> Self {
-        let (trace, judge) = (Trace::new(keep_log), Judge::new(rules));
-        Self(Arc::new(Mutex::new(Testimony { trace, judge, names, start: Instant::now() })))
+    pub fn new(rules: Arc<Rules>, names: BTreeMap<PeerId, usize>, log: Log) -> Self {
+        let (trace, judge) = (Trace::new(log), Judge::new(rules));
+        let asked = BTreeMap::new();
+        tracing::info!(target: BEGINNING, "the world begins");
+        Self(Arc::new(Mutex::new(Testimony { trace, judge, names, asked, start: Instant::now() })))
     }
 
     /// Looks, or adds something.
@@ -47,7 +78,7 @@ impl Witness {
     /// What was kept, when the world has ended.
     #[must_use]
     pub fn into_trace(self) -> Trace {
-        std::mem::replace(&mut self.lock().trace, Trace::new(false))
+        std::mem::replace(&mut self.lock().trace, Trace::new(Log::Drop))
     }
 }
 
@@ -79,7 +110,7 @@ impl Testimony {
         let what = match command {
             Command::Publish { topic, data } => self.hear_gossip(node, *topic, data),
             Command::Validated { id, source, verdict } => {
-                if *verdict == Verdict::Reject {
+                if *verdict == Verdict::Reject && !self.judge.is_guilty(*source, false) {
                     let how = format!("rejects message {id:?} of {}", self.name(*source));
                     self.broken(Place::Node(node), Rule::HonestPeers, how);
                 }
@@ -87,7 +118,9 @@ impl Testimony {
             }
             Command::Ban { peer } => {
                 let how = format!("bans {}", self.name(*peer));
-                self.broken(Place::Node(node), Rule::HonestPeers, how.clone());
+                if !self.judge.is_guilty(*peer, true) {
+                    self.broken(Place::Node(node), Rule::HonestPeers, how.clone());
+                }
                 how
             }
             Command::Dial { peer, addresses } => {
@@ -96,6 +129,7 @@ impl Testimony {
             }
             Command::Disconnect { peer } => format!("leaves {}", self.name(*peer)),
             Command::Request { id, peer, request, .. } => {
+                self.asked.entry((node, *peer)).or_default().note(request);
                 format!("asks {} ({id}): {request:?}", self.name(*peer))
             }
             Command::Cancel { peer, id } => format!("cancels {id} to {}", self.name(*peer)),

@@ -1,6 +1,6 @@
 //! What has happened, as one number: two runs are the same run if, and only if, their digests are the same.
 //!
-//! - **In**: events with their time, as text. **Out**: a digest over all of them in their order, and, on request, the events themselves.
+//! - **In**: events with their time, as text. **Out**: a digest over all of them in their order, and, on request, the events themselves, kept or told at once.
 //! - **On failure**: nothing can fail.
 
 use core::fmt;
@@ -43,18 +43,30 @@ impl fmt::Display for Place {
     }
 }
 
+/// What becomes of the events of a run beside their digest.
+#[derive(Clone, Copy, Debug)]
+pub enum Log {
+    /// Nothing.
+    Drop,
+    /// They are kept to be read.
+    Keep,
+    /// Each is told as it happens, among whatever else is said meanwhile.
+    Tell(fn(&str)),
+}
+
 /// The events of one run.
 pub struct Trace {
     digest: Digest,
     events: u64,
-    log: Option<Vec<String>>,
+    log: Log,
+    kept: Vec<String>,
 }
 
 impl Trace {
-    /// Nothing has happened. With `keep` the events are kept to be read, otherwise only their digest is.
+    /// Nothing has happened.
     #[must_use]
-    pub fn new(keep: bool) -> Self {
-        Self { digest: Digest([0; 32]), events: 0, log: keep.then(Vec::new) }
+    pub const fn new(log: Log) -> Self {
+        Self { digest: Digest([0; 32]), events: 0, log, kept: Vec::new() }
     }
 
     /// Something happened at this time since the beginning.
@@ -66,8 +78,10 @@ impl Trace {
             .chain_update(what);
         self.digest = Digest(chained.finalize().into());
         self.events += 1;
-        if let Some(log) = &mut self.log {
-            log.push(format!("{:>10.4} {place} {what}", at.as_secs_f64()));
+        match self.log {
+            Log::Drop => {}
+            Log::Keep => self.kept.push(line(at, place, what)),
+            Log::Tell(tell) => tell(&line(at, place, what)),
         }
     }
 
@@ -86,8 +100,13 @@ impl Trace {
     /// The events, if they were kept.
     #[must_use]
     pub fn into_log(self) -> Vec<String> {
-        self.log.unwrap_or_default()
+        self.kept
     }
+}
+
+/// An event as people read it.
+fn line(at: Duration, place: Place, what: &str) -> String {
+    format!("{:>10.4} {place} {what}", at.as_secs_f64())
 }
 
 #[cfg(test)]
@@ -95,7 +114,7 @@ mod tests {
     use super::*;
 
     fn traced(events: &[(u64, Place, &str)]) -> Trace {
-        let mut trace = Trace::new(true);
+        let mut trace = Trace::new(Log::Keep);
         for (at, place, what) in events {
             trace.note(Duration::from_millis(*at), *place, what);
         }
@@ -110,7 +129,7 @@ mod tests {
         for other in [vec![b, a], vec![a], vec![(2, a.1, a.2), b], vec![(1, Place::Node(1), "a"), b]] {
             assert_ne!(digest, traced(&other).digest());
         }
-        assert_ne!(digest.to_string(), format!("{:?}", Trace::new(false).digest()));
+        assert_ne!(digest.to_string(), format!("{:?}", Trace::new(Log::Drop).digest()));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::node::Node;
 use crate::plan::{LEAD, Plan, Promise, slot_at, start_of};
 use crate::site::Site;
 use crate::tap::Witness;
-use crate::trace::{Digest, Place, Trace};
+use crate::trace::{Digest, Log, Place, Trace};
 use crate::traffic::Traffic;
 
 /// How often the nodes are looked at: a few times a slot, so that what is there for a moment only is seen.
@@ -70,7 +70,7 @@ impl Outcome {
             slots: plan.end,
             finalized: Height::ZERO,
             recovered: None,
-            digest: Trace::new(false).digest(),
+            digest: Trace::new(Log::Drop).digest(),
             events: 0,
             violations: vec![violation],
             log: Vec::new(),
@@ -84,16 +84,16 @@ impl Outcome {
     }
 }
 
-/// Runs a plan to its end. With `keep_log` every event is kept to be read.
+/// Runs a plan to its end.
 ///
 /// # Panics
 /// If the system gives no runtime, or a node fails to start, which is a defect of the program.
 #[must_use]
-pub fn run(plan: &Plan, keep_log: bool) -> Outcome {
+pub fn run(plan: &Plan, log: Log) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.expect("a runtime without threads and sockets needs nothing but memory");
     runtime.block_on(async {
-        let mut world = World::new(plan, keep_log);
+        let mut world = World::new(plan, log);
         world.live().await;
         world.end()
     })
@@ -114,12 +114,12 @@ struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    fn new(plan: &'a Plan, keep_log: bool) -> Self {
+    fn new(plan: &'a Plan, log: Log) -> Self {
         let site = Site::new(plan);
         let network = simulated::Network::new(plan.seed);
         network.set_links(plan.link);
         let names = site.peers.iter().enumerate().map(|(node, &peer)| (peer, node)).collect();
-        let witness = Witness::new(site.network.rules.clone(), names, keep_log);
+        let witness = Witness::new(site.network.rules.clone(), names, log);
         let randomness = Randomness::seeded(plan.seed);
         let nodes = (0..plan.nodes).map(|number| Node::new(number, plan)).collect();
         let traffic = Traffic::new(&randomness, site.wallets.len());
@@ -247,6 +247,7 @@ impl<'a> World<'a> {
             if let Some(running) = node.running() {
                 told.judge.queues(at, node.number, &running.actors());
                 told.judge.peers(at, node.number, &running.peers().peers);
+                told.judge.budget(at, node.number, &running.sync().watch().borrow());
             }
         }
     }

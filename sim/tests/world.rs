@@ -5,14 +5,14 @@ use alys_sim::faults::Fault;
 use alys_sim::plan::{Plan, Promise, SharedKey};
 use alys_sim::scenario::random::{self, Scale};
 use alys_sim::scenario::stories;
-use alys_sim::{Outcome, Rule, run};
+use alys_sim::{Log, Outcome, Rule, run};
 
 fn broken(outcome: &Outcome) -> Vec<Rule> {
     outcome.violations.iter().map(|violation| violation.rule).collect()
 }
 
 fn holds(plan: &Plan) {
-    let outcome = run(plan, false);
+    let outcome = run(plan, Log::Drop);
     assert!(outcome.passed(), "{} of seed {}: {:#?}", plan.name, plan.seed, outcome.violations);
 }
 
@@ -23,7 +23,8 @@ fn short(name: &'static str, authorities: usize) -> Plan {
 #[test]
 fn the_same_seed_is_the_same_run_and_another_one_is_not() {
     let plan = |seed| Plan { end: 20, ..random::plan(seed, Scale::Usual) };
-    let (first, again, other) = (run(&plan(5), false), run(&plan(5), true), run(&plan(6), false));
+    let (first, again, other) =
+        (run(&plan(5), Log::Drop), run(&plan(5), Log::Keep), run(&plan(6), Log::Drop));
     assert_eq!((first.digest, first.events), (again.digest, again.events));
     assert_eq!(again.log.len() as u64, again.events, "every event can be read");
     assert_ne!(first.digest, other.digest);
@@ -36,14 +37,14 @@ fn a_key_that_is_used_twice_is_seen() {
     plan.planted = Some(SharedKey { node: 4, authority: 1 });
     // The two copies see different heads for a while.
     let plan = plan.with(4, Fault::Partition(vec![vec![0, 2, 3, 1], vec![4]])).with(8, Fault::Heal);
-    assert!(broken(&run(&plan, false)).contains(&Rule::SignedOnce));
+    assert!(broken(&run(&plan, Log::Drop)).contains(&Rule::SignedOnce));
 }
 
 #[test]
 fn a_network_that_does_not_recover_is_seen() {
     let calm = Plan { quiet: 5, ..short("never healed", 4) };
     let plan = calm.with(4, Fault::Partition(vec![vec![0, 1], vec![2, 3]]));
-    let outcome = run(&plan, false);
+    let outcome = run(&plan, Log::Drop);
     assert!(broken(&outcome).contains(&Rule::Recovery), "{:?}", outcome.violations);
     assert_eq!(outcome.recovered, None);
 }
@@ -51,7 +52,7 @@ fn a_network_that_does_not_recover_is_seen() {
 #[test]
 fn a_promise_that_is_not_kept_is_seen() {
     let plan = short("promises", 4).promising(Promise::NoBlock { from: 3, to: 6 });
-    assert!(broken(&run(&plan, false)).contains(&Rule::Promise));
+    assert!(broken(&run(&plan, Log::Drop)).contains(&Rule::Promise));
 }
 
 #[test]

@@ -21,6 +21,9 @@ pub enum Scale {
 /// The faulty time begins here: late enough for a chain to be there, early enough for some seeds to disturb its beginning.
 const FIRST_FAULTS: u64 = 3;
 
+/// How long a node that comes late is busy with the chain, about: it dials, proves heads, and fetches what is there.
+const FETCHING: Duration = Duration::from_millis(1_500);
+
 /// A world of this seed.
 #[must_use]
 pub fn plan(seed: u64, scale: Scale) -> Plan {
@@ -37,6 +40,8 @@ pub fn plan(seed: u64, scale: Scale) -> Plan {
     plan.faults = draw(&mut dice, frame, plan.link);
     plan.change = change(&mut dice, &plan);
     let late = late(&mut dice, &plan);
+    let mut kills = Dice(Randomness::seeded(seed).stream("kills of the late"));
+    plan.faults.extend(kill_while_they_fetch(&mut kills, &late, &plan));
     plan.faults.extend(late);
     plan.faults.sort_by_key(|timed| timed.at);
     plan
@@ -78,6 +83,24 @@ fn late<R: Rng>(dice: &mut Dice<R>, plan: &Plan) -> Vec<Timed> {
     late
 }
 
+/// Half of those that come late are killed while they fetch the chain, some with their power, and begin again from what is on their disks.
+fn kill_while_they_fetch<R: Rng>(dice: &mut Dice<R>, late: &[Timed], plan: &Plan) -> Vec<Timed> {
+    let mut kills = Vec::new();
+    for Timed { at, fault } in late {
+        let Fault::Start { node } = *fault else { continue };
+        let (killed, again) = (
+            *at + dice.time(FETCHING).max(Duration::from_millis(1)),
+            *at + FETCHING + dice.time(SLOT).max(Duration::from_millis(1)),
+        );
+        let power = dice.percent(50);
+        if dice.percent(50) && again <= start_of(plan.quiet) {
+            kills.push(Timed { at: killed, fault: Fault::Crash { node, power } });
+            kills.push(Timed { at: again, fault: Fault::Start { node } });
+        }
+    }
+    kills
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +123,17 @@ mod tests {
         }
         let sizes = |scale| (0..300).map(|seed| plan(seed, scale).nodes).max();
         assert_eq!((sizes(Scale::Usual), sizes(Scale::Full)), (Some(20), Some(20)));
+    }
+
+    #[test]
+    fn some_of_those_that_come_late_are_killed_while_they_fetch_the_chain() {
+        let killed = |seed: u64| {
+            let plan = plan(seed, Scale::Usual);
+            let of = |node: usize| plan.faults.iter().filter_map(move |timed| timed.fault.runs(node));
+            (0..plan.nodes).any(|node| of(node).eq([true, false, true]))
+        };
+        let count = (0..300).filter(|&seed| killed(seed)).count();
+        assert!((60..240).contains(&count), "{count} of 300");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The door of the machine: what comes in, what goes out.
 
+use core::fmt;
 use core::time::Duration;
 
 use alys_chain::AuthorityIndex;
@@ -139,4 +140,26 @@ pub enum Action {
     },
     /// Write this to disk, in place of the last one.
     Save(Vec<u8>),
+}
+
+impl fmt::Display for Action {
+    /// In a line, for logs: what is long is counted.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Save(bytes) => write!(f, "Save({} bytes)", bytes.len()),
+            other => write!(f, "{other:?}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_book_to_be_saved_is_not_printed() {
+        assert_eq!(Action::Save(vec![0; 1_000]).to_string(), "Save(1000 bytes)");
+        let peer = PeerId::from_bytes(&[1]).unwrap();
+        assert_eq!(Action::Ban { peer }.to_string(), format!("Ban {{ peer: {peer:?} }}"));
+    }
 }

@@ -16,6 +16,7 @@ pub mod advice;
 mod authorities;
 pub mod blame;
 mod bodies;
+mod brief;
 mod budget;
 pub mod event;
 pub mod explain;

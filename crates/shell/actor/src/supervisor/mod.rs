@@ -14,6 +14,7 @@ mod status;
 use std::sync::Arc;
 
 use tokio::sync::{broadcast, mpsc, watch};
+use tracing::Instrument;
 
 pub use child::ChildSpec;
 pub(crate) use status::Entry;
@@ -71,7 +72,8 @@ impl Supervisor {
         let (commands, inbox) = mpsc::channel(COMMAND_CAPACITY);
         let (stage, stages) = watch::channel(Stage::Starting);
         let events = self.events.clone();
-        tokio::spawn(run::Loop::new(self, inbox, stage).run());
+        // Who starts several nodes in one process tells them apart by the span that it starts each in.
+        tokio::spawn(run::Loop::new(self, inbox, stage).run().in_current_span());
         SupervisorHandle { roster, commands, events, stages }
     }
 }

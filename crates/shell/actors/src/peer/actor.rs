@@ -65,7 +65,9 @@ impl PeerActor {
 
     fn step(&mut self, event: Event, ctx: &mut Context<Self>) {
         let now = self.now();
+        tracing::trace!(target: crate::DECISIONS, "peers takes {event:?}");
         for action in self.machine.step(now, event) {
+            tracing::trace!(target: crate::DECISIONS, "peers wants {action}");
             self.act(action, ctx);
         }
     }

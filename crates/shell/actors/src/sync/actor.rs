@@ -23,6 +23,7 @@ use super::reports::Round;
 use super::snapshot::{Fetch, Past};
 use super::verify::Verifier;
 use super::{Parts, Seed};
+use crate::DECISIONS;
 use crate::chain::{ChainEvent, ChainView};
 
 /// See the [module](super).
@@ -112,7 +113,9 @@ impl SyncActor {
     /// Tells the machine, and does what it says.
     pub(super) fn step(&mut self, ctx: &mut Context<Self>, event: Event) {
         let now = self.now();
+        tracing::trace!(target: DECISIONS, "sync takes {event}");
         for action in self.machine.step(now, event) {
+            tracing::trace!(target: DECISIONS, "sync wants {action}");
             self.act(ctx, action);
         }
         self.arm(ctx);

@@ -75,7 +75,9 @@ impl SyncActor {
     pub(super) fn fetch_step(&mut self, ctx: &mut Context<Self>, event: Event) {
         let now = self.now();
         let Some(fetch) = &mut self.fetch else { return };
+        tracing::trace!(target: crate::DECISIONS, "snapshot takes {event:?}");
         for action in fetch.machine.step(now, event) {
+            tracing::trace!(target: crate::DECISIONS, "snapshot wants {action:?}");
             self.fetch_act(ctx, action);
         }
     }

@@ -1,0 +1,15 @@
+//! Nine of ten peers serve valid headers and withhold the bodies: they have none, they are busy, or they say nothing.
+
+use crate::siege::peer::Withheld;
+use crate::siege::{Attack, End, Lie};
+
+/// After three requests in vain nobody asks them any more.
+pub const ATTACK: Attack = Attack {
+    name: "withheld bodies",
+    within_permille: 1_250,
+    lie: |dice| {
+        let how = [Withheld::Missing, Withheld::Refused, Withheld::Silence][dice.index(3)];
+        Lie::NoBodies(how)
+    },
+    end: End::NoMoreWork,
+};
