@@ -14,8 +14,8 @@ use alys_wire::PeerId;
 use tokio::time::Instant;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::FmtContext;
-use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, FormattedFields, Writer};
+use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::report::{self, say};
@@ -51,7 +51,7 @@ fn show(line: &str) {
 /// Shows what the nodes log, if `RUST_LOG` asks for it, and on request what their machines decide.
 fn listen(decisions: bool, peers: &[PeerId]) {
     let mut filter = EnvFilter::from_default_env();
-    let wanted = format!("{DECISIONS}=trace,{BEGINNING}=info,alys_sim=info");
+    let wanted = format!("{DECISIONS}=trace,{BEGINNING}=info,alys_sim=info,alys_actor=info");
     for directive in wanted.split(',').filter(|_| decisions) {
         filter = filter.add_directive(directive.parse().expect("a target and a level"));
     }

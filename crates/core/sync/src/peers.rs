@@ -57,6 +57,8 @@ pub struct Peer {
     pub has_served_headers: bool,
     /// Whether a body of it was found good.
     pub has_served_bodies: bool,
+    /// When it last refused a request.
+    pub refused: Option<Moment>,
     /// When it last delivered an answer.
     pub delivered: Moment,
     failures: u32,

@@ -28,6 +28,7 @@ impl SyncMachine {
         match end {
             LeaseEnd::Served => self.lease_served(now, &lease),
             LeaseEnd::Refused { retry_after } => {
+                self.refused(now, &lease);
                 if let Some(peer) = self.peers.get_mut(&lease.peer) {
                     peer.defer(now, retry_after);
                 }
@@ -39,6 +40,17 @@ impl SyncMachine {
             }
             LeaseEnd::Failed(Fault::Moment(_)) => self.fail_peer(now, lease.peer, Observation::Unreachable),
             LeaseEnd::Failed(Fault::Ours(_)) => self.rest_peer(now, lease.peer),
+        }
+    }
+
+    /// A busy peer is no bad one, but whoever is busy again each time that it wanted to be asked brings nothing. Of requests that were out together one
+    /// counts.
+    fn refused(&mut self, now: Moment, lease: &Lease) {
+        let Some(peer) = self.peers.get_mut(&lease.peer) else { return };
+        let is_another_time = peer.refused.is_none_or(|before| lease.asked >= before);
+        peer.refused = Some(now);
+        if is_another_time && let Some(kind) = lease.kind() {
+            self.strike(now, lease.peer, kind);
         }
     }
 

@@ -392,6 +392,34 @@ fn bad_headers_cost_their_server_and_the_good_ones_stay() {
 
 #[test]
 fn whoever_has_served_no_body_yet_gets_one_request_for_bodies_at_a_time_and_after_three_in_vain_no_more() {
+    no_more_than_three(&LeaseEnd::Served, 5);
+}
+
+#[test]
+fn whoever_is_busy_whenever_it_wants_to_be_asked_is_asked_no_more_after_the_third_time() {
+    no_more_than_three(&LeaseEnd::Refused { retry_after: Duration::from_millis(500) }, 1);
+}
+
+#[test]
+fn refusals_of_requests_that_were_out_together_count_once() {
+    let mut story = Story::started(Tip::genesis(GENESIS.id));
+    let blocks = chain(GENESIS, 1..=90, 1);
+    story.connect(1, blocks.last().copied());
+    let refused = LeaseEnd::Refused { retry_after: Duration::from_secs(1) };
+    for strikes in 1..=2 {
+        let (lease, ..) = story.headers_asked().unwrap();
+        let twin = story.machine.leases.get(lease).cloned().unwrap();
+        let twin = story.machine.leases.grant(twin);
+        story.wait(100);
+        story.send(Event::LeaseEnded { lease, end: refused.clone() });
+        story.send(Event::LeaseEnded { lease: twin, end: refused.clone() });
+        assert_eq!(story.machine.peers[&peer(1)].strikes(), strikes);
+        story.wait(1_000);
+    }
+}
+
+/// A peer that serves headers, and whose requests for bodies all end like this; it is looked at for a while after its rest is over.
+fn no_more_than_three(end: &LeaseEnd, looks: usize) {
     let blocks = chain(GENESIS, 1..=100, 1);
     let mut story = Story::started(Tip::genesis(GENESIS.id));
     story.connect(1, blocks.last().copied());
@@ -408,7 +436,7 @@ fn whoever_has_served_no_body_yet_gets_one_request_for_bodies_at_a_time_and_afte
         match asked_of_it(&story)[..] {
             [lease] => {
                 leases += 1;
-                story.send(Event::LeaseEnded { lease, end: LeaseEnd::Served });
+                story.send(Event::LeaseEnded { lease, end: end.clone() });
             }
             [] => story.wait(1_000),
             _ => panic!("two at once"),
@@ -418,10 +446,10 @@ fn whoever_has_served_no_body_yet_gets_one_request_for_bodies_at_a_time_and_afte
     story.connect(2, blocks.last().copied());
     let (lease, better, _) = story.bodies_asked().unwrap();
     assert_eq!(better, peer(2));
-    for _ in 0..5 {
+    for _ in 0..looks {
         story.send(Event::LeaseProgress { lease });
         story.wait(900);
-        assert!(asked_of_it(&story).is_empty(), "it rested for four seconds, and is asked no more");
+        assert!(asked_of_it(&story).is_empty(), "it is asked no more");
     }
 }
 
