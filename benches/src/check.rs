@@ -12,13 +12,17 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 
 use crate::history::{Kind, Scale};
-use crate::judge::short;
+use crate::judge::{possible, short};
+use crate::room::{Guests, Room};
 use crate::rows::{Net, Row, Weather};
-use crate::sync::measure;
+use crate::stages::rate;
 
 /// The part of the committed share that must be reached. On a busy machine with few cores a row may lose nearly half of its share without any
 /// fault of the code, so more would be noise; a stage that waits where it did not before, or that works block by block, costs more than half.
 const TOLERANCE: f64 = 0.5;
+/// Blocks a second that the importer takes in the rows of uneven links: less than two cores can do, so that these rows show what the links and the
+/// scheduler do to it, on any machine.
+const CAP: u64 = 2_000;
 /// How often a row is measured before it counts as fallen.
 const TRIES: usize = 3;
 
@@ -65,24 +69,42 @@ pub fn run(command: &Check) -> Result<()> {
     Ok(())
 }
 
-/// One of each sort.
+/// One of each sort, those of a kind one behind the other.
 fn rows() -> Vec<Row> {
-    let near = |kind| Row::plain(Net::Loopback, kind, 1);
-    let uneven = |weather| Row::uneven(Kind::Calldata10k, weather);
+    let near = |kind, sources| Row::plain(Net::Loopback, kind, sources);
+    let uneven = |weather| Row { cap: Some(CAP), ..Row::uneven(Kind::Calldata10k, weather) };
     vec![
-        near(Kind::Empty),
-        Row::plain(Net::Loopback, Kind::Empty, 4),
+        near(Kind::Empty, 1),
+        near(Kind::Empty, 4),
         Row::plain(Net::Rtt100, Kind::Empty, 1),
-        near(Kind::Calldata),
+        near(Kind::Calldata, 1),
         uneven(Weather::Healthy),
         uneven(Weather::Stalls),
-        near(Kind::Transfers),
+        near(Kind::Transfers, 1),
     ]
 }
 
+/// What each row achieves of the possible, which is measured directly before and behind it.
 fn shares(rows: &[Row]) -> Result<Shares> {
-    let all = measure(rows, |kind| kind.blocks(Scale::Check), true, &|_| ())?;
-    Ok(all.iter().filter_map(|one| Some((one.row.name(), one.share()?))).collect())
+    let mut shares = Shares::new();
+    for rows in rows.chunk_by(|row, next| row.kind == next.kind) {
+        let Some(kind) = rows.first().map(|row| row.kind) else { continue };
+        let sources = rows.iter().map(|row| row.sources).max().unwrap_or(1);
+        let room = Room::new(kind, kind.blocks(Scale::Check), sources)?;
+        let mut before = room.ceilings()?;
+        for row in rows {
+            let run = room.sync(&Guests::of(row), row.cap)?;
+            let behind = room.ceilings()?;
+            let ceilings = before.midpoint(&behind);
+            before = behind;
+            if let Some((possible, limit)) = possible(row, Some(&ceilings), room.history.block_bytes) {
+                let achieved = rate(room.blocks, run.worked);
+                eprintln!("{}: {achieved:.0} of {possible:.0} blocks/s ({limit})", row.name());
+                shares.insert(row.name(), achieved / possible);
+            }
+        }
+    }
+    Ok(shares)
 }
 
 /// The rows of the file that are too slow now, or that nobody measured; and those that nothing is committed for.

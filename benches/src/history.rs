@@ -64,12 +64,13 @@ impl Kind {
 
     /// How many blocks there are if nobody says how many.
     pub const fn blocks(self, scale: Scale) -> u64 {
-        // In full: as many as the figures are promised for, or some seconds of work. Quick: a second or two.
+        // In full: as many as the figures are promised for, or some seconds of work. Quick: a second or two. For the check: some five seconds on two
+        // cores, beside which the first round trips weigh little.
         let (full, quick, check) = match self {
-            Self::Empty => (100_000, 20_000, 6_000),
-            Self::Calldata => (10_000, 2_000, 400),
-            Self::Calldata10k => (200_000, 20_000, 3_000),
-            Self::Transfers => (500, 100, 12),
+            Self::Empty => (100_000, 20_000, 40_000),
+            Self::Calldata => (10_000, 2_000, 2_000),
+            Self::Calldata10k => (200_000, 20_000, 12_000),
+            Self::Transfers => (500, 100, 60),
             Self::Megabyte => (1_000, 200, 50),
         };
         match scale {

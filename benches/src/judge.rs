@@ -40,6 +40,14 @@ pub struct Beside {
     pub baseline: f64,
 }
 
+/// What a row could reach at most, in blocks a second, and what limits it there.
+pub fn possible(row: &Row, ceilings: Option<&Ceilings>, block_bytes: f64) -> Option<(f64, &'static str)> {
+    let stages = ceilings.into_iter().flat_map(Ceilings::iter).map(|(name, rate)| (rate, name));
+    let cap = row.cap.map(|cap| (float(cap), "importer cap"));
+    let links = row.bandwidth().map(|bytes| (float(bytes) / block_bytes, "links"));
+    stages.chain(cap).chain(links).min_by(|a, b| a.0.total_cmp(&b.0))
+}
+
 impl Measured {
     /// Megabytes of blocks a second.
     pub fn mb_per_second(&self) -> f64 {
@@ -48,13 +56,7 @@ impl Measured {
 
     /// What the row could reach at most, in blocks a second, and what limits it there: a stage alone, the importer's cap, the links.
     pub fn possible(&self) -> Option<(f64, &'static str)> {
-        let mut limits: Vec<(f64, &'static str)> = Vec::new();
-        if let Some(beside) = &self.beside {
-            limits.extend(beside.ceilings.iter().map(|(name, rate)| (rate, name)));
-        }
-        limits.extend(self.row.cap().map(|cap| (float(cap), "importer cap")));
-        limits.extend(self.row.bandwidth().map(|bytes| (float(bytes) / self.block_bytes, "links")));
-        limits.into_iter().min_by(|a, b| a.0.total_cmp(&b.0))
+        possible(&self.row, self.beside.as_ref().map(|beside| &beside.ceilings), self.block_bytes)
     }
 
     /// The share of it that was achieved.
@@ -76,7 +78,7 @@ impl Measured {
     }
 
     fn speed(&self, cores: usize, misses: &mut Misses) {
-        let Row { kind, net, sources, weather } = self.row;
+        let Row { kind, net, sources, weather, .. } = self.row;
         let share = self.share().unwrap_or(1.0);
         match (net, kind) {
             (Net::Loopback, Kind::Empty) if sources == 1 => {

@@ -10,22 +10,27 @@ use std::time::Duration;
 use alys_actor::{Clock, Pool, Randomness};
 use alys_actors::peer::Book;
 use alys_actors::{Base, Connect, Node, Parts, Settings, start};
+use alys_node::explain::info;
 use alys_node::home::Home;
 use alys_node::progress::peak_rss;
 use alys_storage::{Checkpoints, Store};
+use alys_sync::Report;
 use alys_transport::{Config, Identity, Transport};
 use alys_wire::Address;
 use anyhow::Result;
 use clap::Args;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
+use tokio::time::Instant;
 
 use crate::baseline::Baseline;
 use crate::peculiar::Peculiar;
-use crate::process::{Inside, Report};
+use crate::process::{self, Inside};
 
 /// How often the budget is looked at.
 const SAMPLE: Duration = Duration::from_millis(10);
+/// How often it is told why the rate is what it is.
+const EXPLAINED_EVERY: Duration = Duration::from_secs(2);
 /// The book shows its peers as of the last second.
 const BOOK_AGE: Duration = Duration::from_millis(1_100);
 
@@ -37,9 +42,12 @@ pub struct Newcomer {
     /// Blocks a second that its importer takes at most.
     #[arg(long)]
     cap: Option<u64>,
+    /// Says now and then why the rate is what it is.
+    #[arg(long)]
+    explain: bool,
 }
 
-/// Syncs the blocks and prints two [`Report`]s: one at once, and one with what the peer book says a second later.
+/// Syncs the blocks and prints two [`process::Report`]s: one at once, and one with what the peer book says a second later.
 pub fn run(command: &Newcomer) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(sync(command))
@@ -50,19 +58,23 @@ async fn sync(command: &Newcomer) -> Result<()> {
     let node = node(&home, command)?;
     let mut view = node.chain.watch();
     let mut inside = Inside::default();
+    node.network.watch().wait_for(|seen| !seen.present.is_empty()).await?;
+    let connected = Instant::now();
     let head = tokio::select! {
         view = view.wait_for(|view| view.head.height.get() >= command.fetch.blocks) => view?.head,
         () = watch_budget(&node, &mut inside) => unreachable!("it watches for ever"),
+        () = explain(&node), if command.explain => unreachable!("it explains for ever"),
     };
-    let report = |inside| Report {
+    let report = |inside| process::Report {
         blocks: head.height.get(),
         head: head.id.to_string(),
         peak_rss: peak_rss(),
         inside,
     };
+    inside.worked = connected.elapsed();
     report(None).print()?;
     tokio::time::sleep(BOOK_AGE).await;
-    count(&node, &mut inside)?;
+    count(&node, &mut inside).await?;
     report(Some(inside)).print()?;
     node.stop().await;
     Ok(())
@@ -79,7 +91,20 @@ async fn watch_budget(node: &Node, inside: &mut Inside) {
     }
 }
 
-fn count(node: &Node, inside: &mut Inside) -> Result<()> {
+/// What `alys sync explain` shows, beside the figures.
+async fn explain(node: &Node) {
+    let mut timer = tokio::time::interval(EXPLAINED_EVERY);
+    let clock = Clock::system();
+    loop {
+        timer.tick().await;
+        // One that does not answer has come to its end.
+        if let Ok(explain) = node.sync.get_explain().await {
+            eprintln!("{}\n", info(&explain, clock.moment()).lines.join("\n"));
+        }
+    }
+}
+
+async fn count(node: &Node, inside: &mut Inside) -> Result<()> {
     let mut registry = Registry::default();
     node.register(&mut registry);
     let mut text = String::new();
@@ -91,6 +116,11 @@ fn count(node: &Node, inside: &mut Inside) -> Result<()> {
     let table = node.peers.watch().borrow().clone();
     let banned = table.peers.iter().filter(|peer| peer.ban.is_some());
     inside.banned = banned.map(|peer| peer.peer.to_string()).collect();
+    for entry in node.sync.get_explain().await?.recorder {
+        if let Report::Blamed { peer, .. } = entry.report {
+            *inside.blamed.entry(peer.to_string()).or_default() += 1;
+        }
+    }
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 //! - **In**: a hidden command and its flags. **Out**: the lines that the process prints.
 //! - **On failure**: what the process wrote to standard error is shown; a process that ends early is an error here.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -126,6 +127,10 @@ pub struct Inside {
     pub offences: u64,
     /// Who is banned.
     pub banned: Vec<String>,
+    /// From its first connection until the last block was durable.
+    pub worked: Duration,
+    /// How many offences sync has blamed each peer for.
+    pub blamed: BTreeMap<String, u64>,
 }
 
 impl Report {

@@ -15,7 +15,8 @@ use crate::history::{self, History, Kind};
 use crate::judge::{Beside, float};
 use crate::process::{Inside, Process, Report, Source};
 use crate::proxy::{Link, Proxy};
-use crate::stages;
+use crate::rows::Row;
+use crate::stages::{self, Ceilings};
 use crate::trouble::Trouble;
 
 /// A history, and a place for nodes that fetch it.
@@ -36,12 +37,16 @@ pub struct Guests {
     pub links: Option<Vec<Link>>,
     /// What is wrong with each. There are as many sources as entries.
     pub troubles: Vec<Option<Trouble>>,
+    /// Whether the node says meanwhile why the rate is what it is.
+    pub explained: bool,
 }
 
 /// What came of a run.
 pub struct Run {
     /// From the start of the process until the last block was durable.
     pub took: Duration,
+    /// From its first connection until then, by its own clock.
+    pub worked: Duration,
     /// What the node says.
     pub report: Report,
     /// What the node counted.
@@ -54,6 +59,14 @@ pub struct Run {
     pub peers: Vec<PeerId>,
 }
 
+impl Guests {
+    /// Those of a row.
+    pub fn of(row: &Row) -> Self {
+        let troubles = (0..row.sources).map(|source| row.trouble(source)).collect();
+        Self { links: row.links(), troubles, explained: false }
+    }
+}
+
 impl Room {
     /// Prepares a history for so many sources.
     pub fn new(kind: Kind, blocks: u64, sources: usize) -> Result<Self> {
@@ -63,12 +76,17 @@ impl Room {
         Ok(Self { scratch, genesis, network, history, blocks, kind })
     }
 
-    /// Measures each stage alone, then the plain client.
-    pub fn beside(&self) -> Result<Beside> {
+    /// Measures each stage alone.
+    pub fn ceilings(&self) -> Result<Ceilings> {
         let source = Source::start(&self.history.directories[0], None, 0)?;
         let sample = self.blocks.min(self.kind.sample());
-        let database = self.scratch.path().join("stages");
-        let ceilings = stages::measure(&self.network, &source.address, sample, &database)?;
+        stages::measure(&self.network, &source.address, sample, &self.scratch.path().join("stages"))
+    }
+
+    /// Measures each stage alone, then the plain client.
+    pub fn beside(&self) -> Result<Beside> {
+        let ceilings = self.ceilings()?;
+        let source = Source::start(&self.history.directories[0], None, 0)?;
         let (directory, arguments) = self.fresh(
             "baseline",
             self.blocks.min(self.kind.plain()),
@@ -98,6 +116,9 @@ impl Room {
         if let Some(cap) = cap {
             arguments.extend(["--cap".into(), cap.to_string().into()]);
         }
+        if guests.explained {
+            arguments.push("--explain".into());
+        }
         let mut node = start(&arguments)?;
         let (report, took) = node.report()?;
         let carried = proxy.as_ref().map(Proxy::bytes);
@@ -108,7 +129,8 @@ impl Room {
         let peers = direct.iter().filter_map(|address| address.split_peer().1).collect();
         drop(node);
         std::fs::remove_dir_all(directory)?;
-        Ok(Run { took, report, inside, carried, asked, peers })
+        let worked = inside.worked;
+        Ok(Run { took, worked, report, inside, carried, asked, peers })
     }
 
     /// If every source is behind a link, every block came over one: a node that found another way would make the row worthless.

@@ -57,17 +57,23 @@ pub struct Row {
     pub sources: usize,
     /// How they are.
     pub weather: Weather,
+    /// Blocks a second that the importer takes at most.
+    pub cap: Option<u64>,
 }
 
 impl Row {
     /// A row of sources with which nothing is wrong.
     pub const fn plain(net: Net, kind: Kind, sources: usize) -> Self {
-        Self { kind, net, sources, weather: Weather::Healthy }
+        Self { kind, net, sources, weather: Weather::Healthy, cap: None }
     }
 
     /// A row of uneven links.
     pub const fn uneven(kind: Kind, weather: Weather) -> Self {
-        Self { kind, net: Net::Uneven, sources: UNEVEN.len(), weather }
+        let cap = match weather {
+            Weather::Uncapped => None,
+            Weather::Healthy | Weather::BlackHole | Weather::Stalls => Some(CAP),
+        };
+        Self { kind, net: Net::Uneven, sources: UNEVEN.len(), weather, cap }
     }
 
     /// As it is called in figures.
@@ -101,11 +107,6 @@ impl Row {
             Weather::Stalls => Some(Trouble::Stalls),
             _ => None,
         }
-    }
-
-    /// Blocks a second that the importer takes at most.
-    pub fn cap(&self) -> Option<u64> {
-        (self.net == Net::Uneven && self.weather != Weather::Uncapped).then_some(CAP)
     }
 
     /// Bytes a second of all links whose source answers; `None` without a bottleneck.
@@ -205,7 +206,7 @@ mod tests {
         assert_eq!(hole.bandwidth(), Some(80_500_000));
         assert_eq!(Row::plain(Net::Rtt100, Kind::Empty, 1).bandwidth(), None);
         assert_eq!(Row::plain(Net::Loopback, Kind::Empty, 1).bandwidth(), None);
-        assert_eq!((healthy.cap(), Row::uneven(Kind::Empty, Weather::Uncapped).cap()), (Some(CAP), None));
+        assert_eq!((healthy.cap, Row::uneven(Kind::Empty, Weather::Uncapped).cap), (Some(CAP), None));
     }
 
     #[test]

@@ -104,8 +104,7 @@ fn said<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 fn measure_row(room: &Room, row: &Row, beside: Option<&Beside>) -> Result<Measured> {
-    let troubles = (0..row.sources).map(|source| row.trouble(source)).collect();
-    let run = room.sync(&Guests { links: row.links(), troubles }, row.cap())?;
+    let run = room.sync(&Guests::of(row), row.cap)?;
     Ok(Measured {
         row: *row,
         blocks: room.blocks,
