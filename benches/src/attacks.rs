@@ -4,10 +4,14 @@
 //! - **On failure**: a factor above its bar, an honest source that was banned, or a liar that was not where it must be, or was asked again, ends the run
 //!   with 1.
 
+use std::collections::BTreeMap;
+
 use alys_figure::Figure;
+use alys_wire::PeerId;
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 
+use crate::asked::Asked;
 use crate::history::Kind;
 use crate::judge::short;
 use crate::proxy::Link;
@@ -68,6 +72,15 @@ impl Lie {
     /// Whether the bytes that they send prove it.
     const fn is_provable(self) -> bool {
         matches!(self, Self::Height | Self::BadBodies | Self::BadApprovals)
+    }
+
+    /// How many of these requests come to nothing.
+    const fn fruitless(self, asked: &Asked) -> u64 {
+        match self {
+            // They serve headers well.
+            Self::Withhold => asked.bodies,
+            _ => asked.headers + asked.bodies,
+        }
     }
 
     /// How many times the clean run it may take.
@@ -149,6 +162,11 @@ fn clean(room: &Room) -> Result<f64> {
     Ok(room.sync(&guests, None)?.took.as_secs_f64())
 }
 
+/// The most that is counted for any liar.
+fn of_liars<T>(liars: &[PeerId], counted: &BTreeMap<String, T>, count: impl Fn(&T) -> u64) -> u64 {
+    liars.iter().filter_map(|peer| counted.get(&peer.to_string())).map(count).max().unwrap_or(0)
+}
+
 /// What an attack did.
 struct Attack {
     lie: Lie,
@@ -157,7 +175,7 @@ struct Attack {
     clean: [f64; 2],
     liars_banned: usize,
     honest_banned: bool,
-    /// The most requests for bodies that any liar got.
+    /// The most requests that any liar got, of those that it brings nothing for.
     asked: u64,
     /// The most offences that any liar was blamed for.
     offences: u64,
@@ -165,7 +183,7 @@ struct Attack {
 
 impl Attack {
     fn of(lie: Lie, clean: [f64; 2], run: &Run) -> Self {
-        let banned = |peer: &alys_wire::PeerId| run.inside.banned.contains(&peer.to_string());
+        let banned = |peer: &PeerId| run.inside.banned.contains(&peer.to_string());
         let (liars, honest) = run.peers.split_at(LIARS.min(run.peers.len()));
         Self {
             lie,
@@ -173,13 +191,8 @@ impl Attack {
             clean,
             liars_banned: liars.iter().filter(|peer| banned(peer)).count(),
             honest_banned: honest.iter().any(banned),
-            asked: run.asked.iter().take(LIARS).copied().max().unwrap_or(0),
-            offences: liars
-                .iter()
-                .filter_map(|peer| run.inside.blamed.get(&peer.to_string()))
-                .copied()
-                .max()
-                .unwrap_or(0),
+            asked: of_liars(liars, &run.inside.asked, |asked| lie.fruitless(asked)),
+            offences: of_liars(liars, &run.inside.blamed, |&offences| offences),
         }
     }
 

@@ -3,7 +3,7 @@
 //! It is the node as `alys node` makes it, but for what it has no use for here: it listens nowhere, looks for no other peers and answers no RPC.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
+use crate::asked::{Counting, Counts};
 use crate::baseline::Baseline;
 use crate::peculiar::Peculiar;
 use crate::process::{self, Inside};
@@ -55,7 +56,8 @@ pub fn run(command: &Newcomer) -> Result<()> {
 
 async fn sync(command: &Newcomer) -> Result<()> {
     let home = Home::open(&command.fetch.data_dir, None)?;
-    let node = node(&home, command)?;
+    let asked = Counts::default();
+    let node = node(&home, command, &asked)?;
     let mut view = node.chain.watch();
     let mut inside = Inside::default();
     node.network.watch().wait_for(|seen| !seen.present.is_empty()).await?;
@@ -75,6 +77,8 @@ async fn sync(command: &Newcomer) -> Result<()> {
     report(None).print()?;
     tokio::time::sleep(BOOK_AGE).await;
     count(&node, &mut inside).await?;
+    let asked = asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    inside.asked = asked.into_iter().map(|(peer, asked)| (peer.to_string(), asked)).collect();
     report(Some(inside)).print()?;
     node.stop().await;
     Ok(())
@@ -130,7 +134,7 @@ fn counter(text: &str, name: &str) -> u64 {
     text.lines().find_map(value).unwrap_or(0)
 }
 
-fn node(home: &Home, command: &Newcomer) -> Result<Node> {
+fn node(home: &Home, command: &Newcomer, asked: &Counts) -> Result<Node> {
     let identity = Identity::generate();
     let mut config = Config::new(home.network().rules.genesis_id());
     config.discovery = None;
@@ -151,9 +155,10 @@ fn node(home: &Home, command: &Newcomer) -> Result<Node> {
         pool: Pool::threads(cores)?,
         randomness: Randomness::system(),
     };
+    let counts = asked.clone();
     let connect: Connect = Box::new(move |source| {
         let (transport, events) = alys_transport::start(&config, &identity, source)?;
-        let transport: Arc<dyn Transport> = Arc::new(transport);
+        let transport: Arc<dyn Transport> = Arc::new(Counting { inner: Arc::new(transport), counts });
         Ok((transport, events))
     });
     Ok(start(Parts { base, connect, authority: None })?)

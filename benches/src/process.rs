@@ -16,6 +16,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use crate::asked::Asked;
 use crate::trouble::Trouble;
 
 /// A running process; it ends when this is dropped.
@@ -68,7 +69,7 @@ impl Drop for Process {
 
 /// A source that runs.
 pub struct Source {
-    process: Process,
+    _process: Process,
     /// Where it listens, and who it is.
     pub address: Address,
 }
@@ -86,14 +87,7 @@ impl Source {
         }
         let mut process = Process::start(&arguments)?;
         let address = process.line()?.parse().context("the source prints no address")?;
-        Ok(Self { process, address })
-    }
-
-    /// How many requests for bodies have come.
-    pub fn asked(&mut self) -> Result<u64> {
-        let input = self.process.input.as_mut().context("the source has no input")?;
-        writeln!(input)?;
-        self.process.line()?.parse().context("the source prints no number")
+        Ok(Self { _process: process, address })
     }
 }
 
@@ -131,6 +125,8 @@ pub struct Inside {
     pub worked: Duration,
     /// How many offences sync has blamed each peer for.
     pub blamed: BTreeMap<String, u64>,
+    /// What each peer was asked for.
+    pub asked: BTreeMap<String, Asked>,
 }
 
 impl Report {

@@ -53,8 +53,6 @@ pub struct Run {
     pub inside: Inside,
     /// Bytes that went over the links, if there are any.
     pub carried: Option<u64>,
-    /// Requests for bodies that came to each source.
-    pub asked: Vec<u64>,
     /// Who the sources are.
     pub peers: Vec<PeerId>,
 }
@@ -100,7 +98,7 @@ impl Room {
     /// Lets a fresh node sync the whole history from these sources.
     pub fn sync(&self, guests: &Guests, cap: Option<u64>) -> Result<Run> {
         let directories = self.history.directories.iter().zip(&guests.troubles);
-        let mut sources: Vec<Source> = directories
+        let sources: Vec<Source> = directories
             .enumerate()
             .map(|(number, (directory, trouble))| Source::start(directory, *trouble, number))
             .collect::<Result<_>>()?;
@@ -125,12 +123,11 @@ impl Room {
         let inside = node.report()?.0.inside.context("the node has counted nothing")?;
         ensure!(report.head == self.history.head, "the head is {}, not {}", report.head, self.history.head);
         self.check_route(carried, guests)?;
-        let asked = sources.iter_mut().map(Source::asked).collect::<Result<_>>()?;
         let peers = direct.iter().filter_map(|address| address.split_peer().1).collect();
         drop(node);
         std::fs::remove_dir_all(directory)?;
         let worked = inside.worked;
-        Ok(Run { took, worked, report, inside, carried, asked, peers })
+        Ok(Run { took, worked, report, inside, carried, peers })
     }
 
     /// If every source is behind a link, every block came over one: a node that found another way would make the row worthless.

@@ -30,7 +30,7 @@ pub struct Serve {
     seed: u64,
 }
 
-/// Prints the address, then for each line on standard input how many requests for bodies have come; serves until the input ends.
+/// Prints the address, then serves until the standard input ends.
 pub fn run(command: &Serve) -> Result<()> {
     let home = Home::open(&command.data_dir, None)?;
     let store: Arc<dyn Store> = Arc::new(home.store()?);
@@ -38,11 +38,8 @@ pub fn run(command: &Serve) -> Result<()> {
     let rules = home.network().rules.clone();
     let honest = Arc::new(ChainSource::new(store, rules, Clock::system(), chain.watch(), None));
     let source = Arc::new(Troubled::new(honest, command.trouble, command.seed));
-    let asked = source.clone();
     std::thread::spawn(move || {
-        for _ in std::io::stdin().lock().lines() {
-            say(&asked.asked().to_string()).ok();
-        }
+        for _ in std::io::stdin().lock().lines() {}
         // Whoever started this process is gone.
         std::process::exit(0);
     });

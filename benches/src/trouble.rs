@@ -67,7 +67,7 @@ impl Troubled {
     }
 
     /// How many requests for bodies came.
-    pub fn asked(&self) -> u64 {
+    fn asked(&self) -> u64 {
         self.asked.load(Ordering::Relaxed)
     }
 
