@@ -15,7 +15,7 @@ use clap::ValueEnum;
 use crate::federation::Federation;
 
 /// Changes when the same parameters give another history.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// How many authorities approve: as many as a federation may have.
 const AUTHORITIES: u8 = 15;
 /// How many different sets of signers the certificates have: somebody is always missing, as in life, which is what makes batches dearer.

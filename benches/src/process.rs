@@ -25,7 +25,7 @@ pub struct Process {
     started: Instant,
     lines: BufReader<ChildStdout>,
     /// Kept open: a process whose standard input ends has lost us, and ends as well.
-    input: Option<ChildStdin>,
+    _input: Option<ChildStdin>,
 }
 
 impl Process {
@@ -40,7 +40,7 @@ impl Process {
             .with_context(|| format!("cannot start {arguments:?}"))?;
         let output = child.stdout.take().context("the process has no output")?;
         let input = child.stdin.take();
-        Ok(Self { child, started, lines: BufReader::new(output), input })
+        Ok(Self { child, started, lines: BufReader::new(output), _input: input })
     }
 
     /// Waits for the next report, and says how long it took from the start of the process.
