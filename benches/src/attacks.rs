@@ -11,9 +11,9 @@ use alys_wire::PeerId;
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 
-use crate::asked::Asked;
 use crate::history::Kind;
 use crate::judge::short;
+use crate::newcomer::Asked;
 use crate::proxy::Link;
 use crate::room::{Guests, Room, Run};
 use crate::table::render;
@@ -217,6 +217,7 @@ impl Attack {
         must(self.offences <= OFFENCES, "more offences than ban");
         if self.lie.is_provable() {
             must(self.liars_banned == LIARS, "not all liars are banned");
+            must(self.offences > 0, "nobody is known to have offended");
         } else {
             must(self.asked <= LEASES, "a liar was asked too often");
         }

@@ -84,21 +84,22 @@ fn rows() -> Vec<Row> {
     ]
 }
 
-/// What each row achieves of the possible, which is measured directly before and behind it.
+/// What each row achieves of the possible. The stages are measured before the first row of a kind and behind each; of each stage the best counts, since
+/// what disturbs it only ever slows it down.
 fn shares(rows: &[Row]) -> Result<Shares> {
     let mut shares = Shares::new();
     for rows in rows.chunk_by(|row, next| row.kind == next.kind) {
         let Some(kind) = rows.first().map(|row| row.kind) else { continue };
         let sources = rows.iter().map(|row| row.sources).max().unwrap_or(1);
         let room = Room::new(kind, kind.blocks(Scale::Check), sources)?;
-        let mut before = room.ceilings()?;
+        let mut ceilings = room.ceilings()?;
+        let mut achieved = Vec::new();
         for row in rows {
-            let run = room.sync(&Guests::of(row), row.cap)?;
-            let behind = room.ceilings()?;
-            let ceilings = before.midpoint(&behind);
-            before = behind;
+            achieved.push(rate(room.blocks, room.sync(&Guests::of(row), row.cap)?.worked));
+            ceilings = ceilings.best(&room.ceilings()?);
+        }
+        for (row, achieved) in rows.iter().zip(achieved) {
             if let Some((possible, limit)) = possible(row, Some(&ceilings), room.history.block_bytes) {
-                let achieved = rate(room.blocks, run.worked);
                 eprintln!("{}: {achieved:.0} of {possible:.0} blocks/s ({limit})", row.name());
                 shares.insert(row.name(), achieved / possible);
             }

@@ -6,7 +6,6 @@
 //! Whatever is measured as a node of its own is a process of its own: the binary starts itself again with one of the hidden commands.
 
 mod approvals;
-mod asked;
 mod attacks;
 mod baseline;
 mod check;

@@ -2,6 +2,8 @@
 //!
 //! It is the node as `alys node` makes it, but for what it has no use for here: it listens nowhere, looks for no other peers and answers no RPC.
 
+mod asked;
+
 use std::num::NonZeroUsize;
 use std::sync::{Arc, PoisonError};
 use std::thread::available_parallelism;
@@ -14,7 +16,6 @@ use alys_node::explain::info;
 use alys_node::home::Home;
 use alys_node::progress::peak_rss;
 use alys_storage::{Checkpoints, Store};
-use alys_sync::Report;
 use alys_transport::{Config, Identity, Transport};
 use alys_wire::Address;
 use anyhow::Result;
@@ -23,10 +24,12 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
-use crate::asked::{Counting, Counts};
 use crate::baseline::Baseline;
 use crate::peculiar::Peculiar;
-use crate::process::{self, Inside};
+use crate::process::{Inside, Report};
+
+pub use asked::Asked;
+use asked::{Counting, Counts};
 
 /// How often the budget is looked at.
 const SAMPLE: Duration = Duration::from_millis(10);
@@ -48,7 +51,7 @@ pub struct Newcomer {
     explain: bool,
 }
 
-/// Syncs the blocks and prints two [`process::Report`]s: one at once, and one with what the peer book says a second later.
+/// Syncs the blocks and prints two [`Report`]s: one at once, and one with what the peer book says a second later.
 pub fn run(command: &Newcomer) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(sync(command))
@@ -67,7 +70,7 @@ async fn sync(command: &Newcomer) -> Result<()> {
         () = watch_budget(&node, &mut inside) => unreachable!("it watches for ever"),
         () = explain(&node), if command.explain => unreachable!("it explains for ever"),
     };
-    let report = |inside| process::Report {
+    let report = |inside| Report {
         blocks: head.height.get(),
         head: head.id.to_string(),
         peak_rss: peak_rss(),
@@ -120,10 +123,10 @@ async fn count(node: &Node, inside: &mut Inside) -> Result<()> {
     let table = node.peers.watch().borrow().clone();
     let banned = table.peers.iter().filter(|peer| peer.ban.is_some());
     inside.banned = banned.map(|peer| peer.peer.to_string()).collect();
-    for entry in node.sync.get_explain().await?.recorder {
-        if let Report::Blamed { peer, .. } = entry.report {
-            *inside.blamed.entry(peer.to_string()).or_default() += 1;
-        }
+    let explain = serde_json::to_value(node.sync.get_explain().await?)?;
+    let told = explain["recorder"].as_array().into_iter().flatten();
+    for peer in told.filter_map(|entry| entry["report"]["blamed"]["peer"].as_str()) {
+        *inside.blamed.entry(peer.to_owned()).or_default() += 1;
     }
     Ok(())
 }

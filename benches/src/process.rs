@@ -16,7 +16,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::asked::Asked;
+use crate::newcomer::Asked;
 use crate::trouble::Trouble;
 
 /// A running process; it ends when this is dropped.

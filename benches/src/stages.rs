@@ -52,14 +52,14 @@ pub struct Ceilings {
 }
 
 impl Ceilings {
-    /// In the middle between these and others.
-    pub const fn midpoint(&self, other: &Self) -> Self {
+    /// The better of each.
+    pub const fn best(&self, other: &Self) -> Self {
         Self {
-            transport: f64::midpoint(self.transport, other.transport),
-            approvals: f64::midpoint(self.approvals, other.approvals),
-            senders: f64::midpoint(self.senders, other.senders),
-            execution: f64::midpoint(self.execution, other.execution),
-            commit: f64::midpoint(self.commit, other.commit),
+            transport: self.transport.max(other.transport),
+            approvals: self.approvals.max(other.approvals),
+            senders: self.senders.max(other.senders),
+            execution: self.execution.max(other.execution),
+            commit: self.commit.max(other.commit),
         }
     }
 
