@@ -1,22 +1,15 @@
-//! The door of the machine: what comes in, what goes out.
+//! What comes in by the door of the machine.
 //!
-//! Bodies never pass through here. The shell keeps each body that arrives, by block id, from
-//! [`Event::BodiesArrived`] until [`Action::Release`] names it; the machine counts their bytes. Headers are small and do pass.
+//! Bodies never pass through here. The shell keeps the first copy of each body that arrives, by block id, from
+//! [`Event::BodiesArrived`] until [`Action::Release`](crate::Action::Release) names it; the machine counts their bytes. Headers are small and do pass.
 
-use core::num::NonZeroU32;
 use core::time::Duration;
-use std::sync::Arc;
 
-use alys_chain::{AuthorityIndex, BlockId, BlockRef, CertifiedHeader, Height, HeightRange, Moment, Slot};
-use alys_peers::{Observation, Offence};
+use alys_chain::{AuthorityIndex, BlockId, BlockRef, CertifiedHeader, Height, Slot};
 use alys_wire::PeerId;
-use serde::Serialize;
 
 use crate::blame::Fault;
 use crate::gate::Federation;
-use crate::gate_watch::Crossing;
-use crate::mode::Mode;
-use crate::status::WaitingFor;
 use crate::tip::Tip;
 
 /// Names one request; never used twice by one machine.
@@ -164,21 +157,21 @@ pub enum Event {
         end: LeaseEnd,
     },
 
-    /// The verdict on [`Action::VerifyHeaders`].
+    /// The verdict on [`Action::VerifyHeaders`](crate::Action::VerifyHeaders).
     HeadersVerified {
         /// The lease that brought them.
         lease: LeaseId,
         /// What was found.
         verdict: HeaderVerdict,
     },
-    /// The verdict on [`Action::VerifyBodies`]: all are good but these.
+    /// The verdict on [`Action::VerifyBodies`](crate::Action::VerifyBodies): all are good but these.
     BodiesVerified {
         /// The batch.
         batch: BatchId,
         /// Which are not, and whose fault it is.
         faults: Vec<(BlockId, Fault)>,
     },
-    /// The verdict on [`Action::Import`]: all of it is durable.
+    /// The verdict on [`Action::Import`](crate::Action::Import): all of it is durable.
     Imported {
         /// The batch.
         batch: BatchId,
@@ -187,7 +180,7 @@ pub enum Event {
         /// Where the time went.
         took: ImportTook,
     },
-    /// The verdict on [`Action::Import`]: not all of it is durable.
+    /// The verdict on [`Action::Import`](crate::Action::Import): not all of it is durable.
     ImportFailed {
         /// The batch.
         batch: BatchId,
@@ -204,7 +197,7 @@ pub enum Event {
         /// Who.
         authority: AuthorityIndex,
     },
-    /// Another authority's signed answer to [`Action::AskReports`], its signature and nonce verified.
+    /// Another authority's signed answer to [`Action::AskReports`](crate::Action::AskReports), its signature and nonce verified.
     AuthorityReport {
         /// The round that the nonce belongs to.
         round: u64,
@@ -217,190 +210,5 @@ pub enum Event {
     Tick {
         /// The present slot by the wall clock.
         slot: Slot,
-    },
-}
-
-/// What is to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Ask for the peer's status.
-    RequestStatus {
-        /// The lease.
-        lease: LeaseId,
-        /// Whom to ask.
-        peer: PeerId,
-        /// When to give up.
-        deadline: Moment,
-    },
-    /// Ask for headers with certificates.
-    RequestHeaders {
-        /// The lease.
-        lease: LeaseId,
-        /// Whom to ask.
-        peer: PeerId,
-        /// The first height.
-        from: Height,
-        /// How many.
-        count: NonZeroU32,
-        /// When to give up.
-        deadline: Moment,
-    },
-    /// Ask for bodies.
-    RequestBodies {
-        /// The lease.
-        lease: LeaseId,
-        /// Whom to ask.
-        peer: PeerId,
-        /// Which, in ascending height.
-        ids: Vec<BlockId>,
-        /// When to give up at the latest. The machine may cancel earlier: for silence, or for want of budget.
-        deadline: Moment,
-    },
-    /// End this request. No answer is expected.
-    Cancel {
-        /// The lease.
-        lease: LeaseId,
-    },
-    /// Check links and certificates. Answer: [`Event::HeadersVerified`].
-    VerifyHeaders {
-        /// The lease that brought them.
-        lease: LeaseId,
-        /// The headers, ascending.
-        headers: Arc<[CertifiedHeader]>,
-    },
-    /// Check that the held bodies of these blocks are theirs, and prepare them for import. Answer: [`Event::BodiesVerified`].
-    VerifyBodies {
-        /// The batch.
-        batch: BatchId,
-        /// The blocks.
-        headers: Vec<CertifiedHeader>,
-    },
-    /// Execute these blocks, in this order, and make them durable. Answer: [`Event::Imported`] or
-    /// [`Event::ImportFailed`]. A block that is durable already counts as imported.
-    Import {
-        /// The batch.
-        batch: BatchId,
-        /// The blocks, each the child of the one before; their bodies are held.
-        headers: Vec<CertifiedHeader>,
-    },
-    /// These bodies are not needed any more. Unknown ids are fine.
-    Release {
-        /// The blocks.
-        ids: Vec<BlockId>,
-    },
-    /// Tell the peer book.
-    Observe {
-        /// About whom.
-        peer: PeerId,
-        /// What.
-        what: Observation,
-    },
-    /// Draw a nonce for this round and ask every authority for a signed report of its best certified block. The
-    /// nonces of earlier rounds are void.
-    AskReports {
-        /// The round.
-        round: u64,
-    },
-    /// Tell people: log, status stream, flight recorder.
-    Report(Report),
-}
-
-/// What a verdict rests on: bytes that the peer served for these.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Proof {
-    /// The heights that it was asked for.
-    pub heights: Option<HeightRange>,
-    /// The block that is not what it should be.
-    pub block: Option<BlockId>,
-}
-
-/// What people want to know about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Report {
-    /// The mode changed.
-    ModeChanged {
-        /// Before.
-        from: Mode,
-        /// Now.
-        to: Mode,
-        /// What sync waits for now.
-        waiting_for: WaitingFor,
-    },
-    /// There is a better proven target.
-    TargetChanged {
-        /// The new one.
-        target: BlockRef,
-    },
-    /// Nobody serves the way to this target: the next best counts.
-    TargetDropped {
-        /// The one that is set aside.
-        target: BlockRef,
-    },
-    /// No block became durable for a while.
-    Stalled {
-        /// Since when.
-        since: Moment,
-        /// The reason.
-        waiting_for: WaitingFor,
-    },
-    /// A range of headers does not link to the range below: one of the two is a dead branch. Nobody is to blame.
-    Unlinked {
-        /// The height that names another parent.
-        height: Height,
-    },
-    /// The network's chain does not stand on our head: sync goes on from our final block.
-    SteppedBack {
-        /// The head that is left.
-        head: BlockRef,
-        /// Where it goes on from.
-        finalized: BlockRef,
-    },
-    /// An import failed; it will be tried again.
-    ImportFailing {
-        /// Why.
-        reason: String,
-        /// How often in a row.
-        attempts: u32,
-        /// When it is tried again.
-        retry_at: Moment,
-    },
-    /// Imports work again.
-    ImportRecovered {
-        /// How many attempts failed.
-        attempts: u32,
-    },
-    /// Most peers failed at once, so that the fault is likelier ours (or no longer).
-    SuspectOurselves {
-        /// Whether it is so now.
-        suspect: bool,
-    },
-    /// A peer did what no correct node does.
-    Blamed {
-        /// Who.
-        peer: PeerId,
-        /// For what.
-        offence: Offence,
-        /// On what proof.
-        proof: Proof,
-    },
-    /// A peer is asked no more while anybody better can serve: so many requests in a row came to nothing.
-    SetBack {
-        /// Who.
-        peer: PeerId,
-        /// How many.
-        strikes: u32,
-    },
-    /// The gate opened or closed, and stays so; the signature of the slot itself does not count.
-    GateCrossed(Crossing),
-    /// The height that the command asked for is durable; sync stopped.
-    Finished {
-        /// The height.
-        at: Height,
-    },
-    /// A command makes no sense in the present state, and was ignored.
-    Refused {
-        /// Why.
-        reason: &'static str,
     },
 }

@@ -12,9 +12,13 @@
 #![forbid(unsafe_code)]
 
 mod account;
+pub mod action;
 pub mod advice;
 mod authorities;
 pub mod blame;
+#[cfg(test)]
+#[path = "../tests/blocks/mod.rs"]
+mod blocks;
 mod bodies;
 mod brief;
 mod budget;
@@ -33,6 +37,7 @@ pub mod partition;
 mod peers;
 mod rate;
 mod recorder;
+pub mod report;
 mod scheduler;
 mod skeleton;
 pub mod snapshot;
@@ -41,12 +46,12 @@ mod target;
 pub mod tip;
 
 pub use account::Spent;
+pub use action::Action;
 pub use advice::Recommendation;
 pub use alys_peers::{Observation, Offence};
 pub use blame::Fault;
 pub use event::{
-    Action, ArrivedBody, BatchId, Event, HeaderVerdict, ImportFailure, ImportTook, LeaseEnd, LeaseId, Proof,
-    Report, Start,
+    ArrivedBody, BatchId, Event, HeaderVerdict, ImportFailure, ImportTook, LeaseEnd, LeaseId, Start,
 };
 pub use explain::Explain;
 pub use gaps::HeightRanges;
@@ -57,5 +62,6 @@ pub use machine::{Config, SyncMachine};
 pub use mode::Mode;
 pub use partition::{HeadGroup, PartitionView, Side};
 pub use recorder::Entry;
+pub use report::{Proof, Report};
 pub use status::{SyncStatus, WaitingFor};
 pub use tip::Tip;

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use alys_chain::Moment;
 use serde::Serialize;
 
-use crate::event::Report;
+use crate::report::Report;
 
 /// How many reports are kept: minutes of a bad time, hours of a good one, and some 100 KB.
 const ENTRIES: usize = 512;

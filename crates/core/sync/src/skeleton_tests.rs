@@ -1,43 +1,7 @@
 //! Ranges that join, ranges that do not, and who gives way.
 
-use alys_chain::{AuthorityIndex, Certificate, Hash, Header, SetId, SetQuorum, Slot};
-
 use super::*;
-
-fn peer(n: u8) -> PeerId {
-    PeerId::from_bytes(&[n]).unwrap()
-}
-
-const GENESIS: BlockRef = BlockRef::genesis(BlockId([0; 32]));
-
-/// A header on `parent` in this slot; its branch is told by `tag`.
-fn child(parent: BlockRef, slot: u64, tag: u8) -> CertifiedHeader {
-    let header = Header {
-        height: parent.height.next().unwrap(),
-        slot: Slot(slot),
-        parent: parent.id,
-        body_root: Hash([tag; 32]),
-        state_root: Hash::default(),
-        proposer: AuthorityIndex(0),
-    };
-    let quorum = SetQuorum { set: SetId(0), signers: 1, signature: [0; 48] };
-    let certificate =
-        Certificate { slot: header.slot, height: header.height, block: header.id(), quorum, joint: None };
-    CertifiedHeader { header, certificate }
-}
-
-/// Blocks in these slots, one on the other.
-fn chain(base: BlockRef, slots: &[u64], tag: u8) -> Vec<CertifiedHeader> {
-    let mut parent = base;
-    slots
-        .iter()
-        .map(|&slot| {
-            let header = child(parent, slot, tag);
-            parent = BlockRef::of(&header);
-            header
-        })
-        .collect()
-}
+use crate::blocks::{GENESIS, chain, child, peer};
 
 fn range(start: u64, end: u64) -> HeightRange {
     HeightRange::new(Height(start), Height(end))
@@ -45,7 +9,7 @@ fn range(start: u64, end: u64) -> HeightRange {
 
 #[test]
 fn ranges_join_in_any_order() {
-    let all = chain(GENESIS, &[1, 2, 3, 4, 5, 6], 1);
+    let all = chain(GENESIS, [1, 2, 3, 4, 5, 6], 1);
     let mut skeleton = Skeleton::new(GENESIS);
     skeleton.insert(&all[4..], peer(2));
     assert_eq!(skeleton.join(), Joint::Sound);
@@ -62,7 +26,7 @@ fn ranges_join_in_any_order() {
 
 #[test]
 fn what_became_durable_leaves() {
-    let all = chain(GENESIS, &[1, 2, 3, 4], 1);
+    let all = chain(GENESIS, [1, 2, 3, 4], 1);
     let mut skeleton = Skeleton::new(GENESIS);
     skeleton.insert(&all, peer(1));
     skeleton.join();
@@ -77,9 +41,9 @@ fn what_became_durable_leaves() {
 
 #[test]
 fn an_upper_range_with_a_final_block_displaces_a_dead_end_below() {
-    let trunk = chain(GENESIS, &[1, 2, 3], 1);
+    let trunk = chain(GENESIS, [1, 2, 3], 1);
     let dead = child(BlockRef::of(&trunk[2]), 4, 9);
-    let live = chain(BlockRef::of(&trunk[2]), &[5, 7, 8], 1);
+    let live = chain(BlockRef::of(&trunk[2]), [5, 7, 8], 1);
     let mut skeleton = Skeleton::new(GENESIS);
     skeleton.insert(&trunk, peer(1));
     skeleton.insert(&[dead], peer(1));
@@ -97,8 +61,8 @@ fn an_upper_range_with_a_final_block_displaces_a_dead_end_below() {
 
 #[test]
 fn an_upper_range_without_a_final_block_proves_nothing() {
-    let trunk = chain(GENESIS, &[1, 3, 5], 1);
-    let other = chain(GENESIS, &[2, 4, 6, 8, 10], 2);
+    let trunk = chain(GENESIS, [1, 3, 5], 1);
+    let other = chain(GENESIS, [2, 4, 6, 8, 10], 2);
     let mut skeleton = Skeleton::new(GENESIS);
     skeleton.insert(&trunk, peer(1));
     skeleton.insert(&other[3..], peer(2));
@@ -112,12 +76,12 @@ fn an_upper_range_without_a_final_block_proves_nothing() {
 
 #[test]
 fn dropping_stops_at_holes_and_breaks() {
-    let all = chain(GENESIS, &[2, 4, 6, 8, 10, 12], 1);
+    let all = chain(GENESIS, [2, 4, 6, 8, 10, 12], 1);
     let mut skeleton = Skeleton::new(GENESIS);
     skeleton.insert(&all[..2], peer(1));
     skeleton.insert(&all[3..], peer(1));
     assert_eq!(skeleton.drop_upper(Height(2)), range(2, 3), "a hole at 3");
-    let other = chain(GENESIS, &[1, 3], 2);
+    let other = chain(GENESIS, [1, 3], 2);
     skeleton.insert(&other[1..], peer(2));
     skeleton.insert(&all[2..3], peer(1));
     assert_eq!(skeleton.drop_upper(Height(2)), range(2, 3), "3 does not stand on it");
@@ -126,8 +90,8 @@ fn dropping_stops_at_holes_and_breaks() {
 
 #[test]
 fn a_range_that_does_not_stand_on_the_base_is_told() {
-    let ours = chain(GENESIS, &[1, 2, 3], 1);
-    let theirs = chain(GENESIS, &[1, 4, 5, 6], 2);
+    let ours = chain(GENESIS, [1, 2, 3], 1);
+    let theirs = chain(GENESIS, [1, 4, 5, 6], 2);
     let mut skeleton = Skeleton::new(BlockRef::of(&ours[1]));
     skeleton.insert(&theirs[2..], peer(1));
     let broken = Joint::Broken { height: Height(3), at_base: true, upper_is_final: true };
@@ -142,8 +106,8 @@ fn a_range_that_does_not_stand_on_the_base_is_told() {
 
 #[test]
 fn consecutive_slots_across_a_break_prove_nothing() {
-    let one = chain(GENESIS, &[1, 3], 1);
-    let two = chain(GENESIS, &[2, 5, 6], 2);
+    let one = chain(GENESIS, [1, 3], 1);
+    let two = chain(GENESIS, [2, 5, 6], 2);
     let mut skeleton = Skeleton::new(BlockRef { id: BlockId([7; 32]), ..GENESIS });
     skeleton.insert(&one[..1], peer(1));
     skeleton.insert(&two[1..], peer(2));

@@ -6,11 +6,13 @@ use alys_wire::PeerId;
 
 use super::SyncMachine;
 use super::tick::VERIFY_PATIENCE;
+use crate::action::Action;
 use crate::blame::Fault;
 use crate::bodies::{Held, OVERHEAD_BYTES};
-use crate::event::{Action, ArrivedBody, BatchId, LeaseId, Proof, Report};
+use crate::event::{ArrivedBody, BatchId, LeaseId};
 use crate::lease::Work;
 use crate::link::MAX_TIMEOUT;
+use crate::report::{Proof, Report};
 
 use core::time::Duration;
 use std::collections::BTreeMap;

@@ -4,7 +4,8 @@ use alys_chain::{BlockRef, Height, HeightRange, Moment};
 
 use super::SyncMachine;
 use crate::blame::Fault;
-use crate::event::{BatchId, ImportFailure, ImportTook, Report};
+use crate::event::{BatchId, ImportFailure, ImportTook};
+use crate::report::Report;
 use crate::skeleton::Skeleton;
 use crate::tip::Tip;
 

@@ -3,8 +3,10 @@
 use alys_chain::{HeightRange, Moment};
 
 use super::SyncMachine;
-use crate::event::{Action, Report, Start};
+use crate::action::Action;
+use crate::event::Start;
 use crate::import::Importer;
+use crate::report::Report;
 use crate::skeleton::Skeleton;
 
 const NOT_STARTED: &str = "sync is not started";

@@ -8,10 +8,12 @@ use alys_peers::{Observation, Offence};
 use alys_wire::PeerId;
 
 use super::{Checking, SteppedBack, SyncMachine};
+use crate::action::Action;
 use crate::blame::Fault;
-use crate::event::{Action, HeaderVerdict, LeaseId, Proof, Report};
+use crate::event::{HeaderVerdict, LeaseId};
 use crate::lease::{Lease, Work};
 use crate::peers::Kind;
+use crate::report::{Proof, Report};
 use crate::skeleton::Joint;
 use crate::target::Targets;
 

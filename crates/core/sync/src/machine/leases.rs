@@ -5,10 +5,12 @@ use alys_peers::Observation;
 use alys_wire::PeerId;
 
 use super::SyncMachine;
+use crate::action::Action;
 use crate::blame::Fault;
-use crate::event::{Action, LeaseEnd, LeaseId, Proof, Report};
+use crate::event::{LeaseEnd, LeaseId};
 use crate::lease::{Lease, Work};
 use crate::peers::Kind;
+use crate::report::{Proof, Report};
 use crate::scheduler::MAX_BODY_BYTES;
 
 /// A server may end an answer here; a shorter one of this size is complete in its way.

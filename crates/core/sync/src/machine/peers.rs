@@ -5,11 +5,12 @@ use alys_peers::Observation;
 use alys_wire::PeerId;
 
 use super::SyncMachine;
-use crate::event::{Action, Report};
+use crate::action::Action;
 use crate::gate::Federation;
 use crate::lease::{Lease, Work};
 use crate::link::MAX_TIMEOUT;
 use crate::mode::Mode;
+use crate::report::Report;
 use crate::target::Targets;
 
 use core::time::Duration;

@@ -7,8 +7,8 @@ use alys_chain::{BlockRef, Height, HeightRange, Moment};
 use alys_wire::PeerId;
 
 use super::{SyncMachine, Verifying};
+use crate::action::Action;
 use crate::bodies::OVERHEAD_BYTES;
-use crate::event::Action;
 use crate::import::{BATCH_BLOCKS, BATCH_BYTES};
 use crate::lease::{BodyWork, Lease, Work};
 use crate::link::MAX_TIMEOUT;

@@ -5,9 +5,10 @@ use core::time::Duration;
 use alys_chain::{Moment, Slot};
 
 use super::SyncMachine;
-use crate::event::{Action, Report};
+use crate::action::Action;
 use crate::gate::{Evidence, FRESH_SLOTS};
 use crate::mode::{self, Facts};
+use crate::report::Report;
 use crate::status::WaitingFor;
 
 /// Without progress for so long, people are told why; and again after as long.

@@ -1,29 +1,9 @@
 //! The true chain of a world, and its dead ends.
 
-use alys_chain::{
-    AuthorityIndex, BlockId, BlockRef, Certificate, CertifiedHeader, Hash, Header, Height, SetId, SetQuorum,
-    Slot,
-};
+use alys_chain::{BlockRef, CertifiedHeader, Height};
 
 use super::Dice;
-
-pub const GENESIS: BlockRef = BlockRef::genesis(BlockId([0; 32]));
-
-/// A certified block on `parent`; branches differ by `tag`.
-pub fn child(parent: BlockRef, slot: u64, tag: u8) -> CertifiedHeader {
-    let header = Header {
-        height: parent.height.next().unwrap(),
-        slot: Slot(slot),
-        parent: parent.id,
-        body_root: Hash([tag; 32]),
-        state_root: Hash::default(),
-        proposer: AuthorityIndex(0),
-    };
-    let quorum = SetQuorum { set: SetId(0), signers: 15, signature: [0; 48] };
-    let certificate =
-        Certificate { slot: header.slot, height: header.height, block: header.id(), quorum, joint: None };
-    CertifiedHeader { header, certificate }
-}
+pub use super::blocks::{GENESIS, child};
 
 /// Blocks from height 1 on; now and then a slot is skipped, and some heights have a dead sibling: certified, never built on.
 pub struct Chain {

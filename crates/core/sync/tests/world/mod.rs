@@ -2,6 +2,8 @@
 //! sometimes fails. Virtual time, one seed. Every action is checked against the invariants when it is taken.
 #![allow(dead_code, reason = "each test uses the part of the world that it needs")]
 
+#[path = "../blocks/mod.rs"]
+mod blocks;
 pub mod chain;
 mod checks;
 mod peer;

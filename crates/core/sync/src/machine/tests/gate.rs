@@ -1,0 +1,61 @@
+//! What opens the gate, and what does not.
+
+use super::*;
+
+#[test]
+fn at_genesis_a_quorum_that_has_nothing_opens_the_gate() {
+    let mut story = Story::started(Tip::genesis(GENESIS.id));
+    for n in 0..3 {
+        assert!(!story.machine.may_produce(story.now, story.slot, None).open);
+        story.connect(n + 1, None);
+        story.send(Event::PeerIdentified { peer: peer(n + 1), authority: Some(AuthorityIndex(n)) });
+    }
+    let gate = story.machine.may_produce(story.now, story.slot, None);
+    assert!(gate.open, "{gate}");
+    assert_eq!(story.mode(), Mode::Synced);
+    story.send(Event::PeerIdentified { peer: peer(1), authority: None });
+    assert!(!story.machine.may_produce(story.now, story.slot, None).open);
+    story.send(Event::FederationChanged(Federation::new(1, true)));
+    assert!(story.machine.may_produce(story.now, story.slot, None).open, "alone");
+    story.wait(5_000);
+    assert!(!story.out.iter().any(|a| matches!(a, Action::AskReports { .. })), "nobody to ask");
+}
+
+#[test]
+fn signed_reports_and_signs_of_life_count_for_the_gate() {
+    let blocks = chain(GENESIS, 1..=10, 1);
+    let mut story = Story::started(tip(&blocks[9], BlockRef::of(&blocks[8])));
+    story.wait(1000);
+    let round = story.out.iter().find_map(|a| match a {
+        Action::AskReports { round } => Some(*round),
+        _ => None,
+    });
+    let round = round.expect("the head is 90 slots old: authorities are asked");
+    for n in 0..3 {
+        story.send(Event::AuthorityReport { round, authority: AuthorityIndex(n), slot: Slot(10) });
+    }
+    assert!(story.machine.may_produce(story.now, story.slot, None).open);
+    let status = story.machine.status(story.now);
+    assert_eq!((status.mode, status.eta), (Mode::Synced, None));
+    story.wait(16_000);
+    assert!(
+        !story.machine.may_produce(story.now, story.slot, None).open,
+        "reports and signs of life grow old"
+    );
+    story.send(Event::AuthorityHeard { authority: AuthorityIndex(0) });
+    let gate = story.machine.may_produce(story.now, story.slot, None);
+    assert!(gate.conditions.iter().any(|c| c.value == "1 other authorities heard lately"));
+}
+
+#[test]
+fn a_head_beyond_the_clock_is_no_target_and_no_word_about_genesis() {
+    let blocks = chain(GENESIS, 191..=200, 1);
+    let mut story = Story::started(Tip::genesis(GENESIS.id));
+    story.connect(1, blocks.last().copied());
+    story.send(Event::PeerIdentified { peer: peer(1), authority: Some(AuthorityIndex(1)) });
+    let status = story.machine.status(story.now);
+    assert_eq!((status.target, status.mode), (None, Mode::Discovering));
+    assert_eq!(status.waiting_for, WaitingFor::Proof);
+    story.send(Event::PeerStatus { peer: peer(9), head: None, earliest: Height(0) });
+    assert_eq!(story.machine.status(story.now).peers, 1, "a status of a stranger is ignored");
+}

@@ -1,0 +1,92 @@
+//! Verification and import that fail, or do not answer.
+
+use super::*;
+
+/// A story in which all bodies of `blocks` are being imported.
+fn importing(blocks: &[CertifiedHeader]) -> (Story, BatchId) {
+    let mut story = Story::started(Tip::genesis(GENESIS.id));
+    story.connect(1, blocks.last().copied());
+    story.serve_headers(blocks, 0);
+    story.serve_bodies();
+    let (batch, _) = story.import().unwrap();
+    (story, batch)
+}
+
+#[test]
+fn a_full_disk_blames_nobody_and_the_rest_is_tried_again() {
+    let blocks = chain(GENESIS, 91..=100, 1);
+    let (mut story, mut batch) = importing(&blocks);
+    let mut imported = 3;
+    let mut pause = 500;
+    for attempt in 1..=6 {
+        let fault = Fault::Ours("the disk is full".to_owned());
+        let failure = ImportFailure { imported, fault, tip: tip(&blocks[2], GENESIS) };
+        story.send(Event::ImportFailed { batch, failure });
+        assert!(story.observed().is_empty() && story.import().is_none());
+        assert_eq!(story.waiting_for(), WaitingFor::Importer { reason: "the disk is full".to_owned() });
+        assert_eq!(story.mode(), if attempt < 6 { Mode::CatchingUp } else { Mode::Failed });
+        story.wait(pause);
+        let (again, headers) = story.import().expect("it is tried again");
+        assert_eq!(headers, blocks[3..], "the same blocks");
+        (batch, imported) = (again, 0);
+        pause = (pause * 2).min(10_000);
+    }
+    let gate = story.machine.may_produce(story.now, story.slot, None);
+    assert!(gate.missing().any(|c| c.name == crate::gate::ConditionName::Import));
+    assert!(gate.missing().any(|c| c.value == "failed"));
+    story.send(Event::Imported { batch, tip: tip(&blocks[9], GENESIS), took: ImportTook::default() });
+    assert!(story.out.contains(&Action::Report(Report::ImportRecovered { attempts: 6 })));
+    assert_ne!(story.mode(), Mode::Failed);
+}
+
+#[test]
+fn a_body_that_the_importer_proves_wrong_is_fetched_from_another() {
+    let blocks = chain(GENESIS, 91..=100, 1);
+    let (mut story, batch) = importing(&blocks);
+    story.connect(2, blocks.last().copied());
+    let failure =
+        ImportFailure { imported: 2, fault: Fault::Peer(Offence::BadBody), tip: tip(&blocks[1], GENESIS) };
+    story.send(Event::ImportFailed { batch, failure });
+    assert_eq!(story.observed(), [(peer(1), Observation::Offence(Offence::BadBody))]);
+    let (_, from, ids) = story.bodies_asked().unwrap();
+    assert_eq!((from, ids), (peer(2), vec![blocks[2].certificate.block]));
+}
+
+#[test]
+fn a_verdict_that_never_comes_is_asked_for_again() {
+    let blocks = chain(GENESIS, 91..=100, 1);
+    let mut story = Story::started(Tip::genesis(GENESIS.id));
+    story.connect(1, blocks.last().copied());
+    let (lease, ..) = story.headers_asked().unwrap();
+    story.send(Event::HeadersArrived { lease, headers: blocks.clone(), bytes: 1000 });
+    assert_eq!(story.waiting_for(), WaitingFor::Verification);
+    (0..30).for_each(|_| story.wait(1_000));
+    story.serve_headers(&blocks, 0);
+    let (lease, _, ids) = story.bodies_asked().unwrap();
+    let count = ids.len();
+    let bodies = ids.into_iter().map(|id| ArrivedBody { id, bytes: 100 }).collect();
+    story.send(Event::BodiesArrived { lease, bodies });
+    assert_eq!(story.waiting_for(), WaitingFor::Verification);
+    (0..30).for_each(|_| story.wait(1_000));
+    let verify = |a: &Action| matches!(a, Action::VerifyBodies { headers, .. } if headers.len() == count);
+    assert!(story.out.iter().any(verify));
+}
+
+#[test]
+fn bodies_that_we_could_not_verify_are_verified_again() {
+    let blocks = chain(GENESIS, 91..=100, 1);
+    let mut story = Story::started(Tip::genesis(GENESIS.id));
+    story.connect(1, blocks.last().copied());
+    story.serve_headers(&blocks, 0);
+    let (lease, _, ids) = story.bodies_asked().unwrap();
+    let first = ids[0];
+    let bodies = ids.into_iter().map(|id| ArrivedBody { id, bytes: 100 }).collect();
+    story.send(Event::BodiesArrived { lease, bodies });
+    let batch = BatchId(0);
+    let faults = vec![(first, Fault::Ours("a worker died".to_owned()))];
+    story.send(Event::BodiesVerified { batch, faults });
+    assert!(story.observed().is_empty());
+    story.wait(1000);
+    let verify = |a: &Action| matches!(a, Action::VerifyBodies { headers, .. } if headers.len() == 1);
+    assert!(story.out.iter().any(verify));
+}
