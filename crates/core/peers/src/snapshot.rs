@@ -13,6 +13,7 @@ use thiserror::Error;
 
 use crate::bans::{Ban, BanReason, MAX_BAN, MAX_BANS};
 use crate::book::{Entry, MAX_ADDRESSES};
+use crate::event::Action;
 use crate::machine::PeerMachine;
 use crate::score::{Misbehaviour, Performance};
 
@@ -87,6 +88,19 @@ impl SavedPeer {
     }
 }
 
+fn decode(bytes: &[u8]) -> Result<Snapshot, SnapshotError> {
+    match bytes {
+        _ if bytes.len() > MAX_SNAPSHOT_BYTES => Err(SnapshotError::Damaged),
+        [VERSION, content @ ..] => {
+            let (snapshot, rest) =
+                postcard::take_from_bytes::<Snapshot>(content).map_err(|_| SnapshotError::Damaged)?;
+            if rest.is_empty() { Ok(snapshot) } else { Err(SnapshotError::Damaged) }
+        }
+        [got, ..] => Err(SnapshotError::Version { got: *got }),
+        [] => Err(SnapshotError::Damaged),
+    }
+}
+
 impl PeerMachine {
     /// What [`PeerMachine::restore`] reads.
     #[must_use]
@@ -130,17 +144,8 @@ impl PeerMachine {
     /// # Errors
     /// [`SnapshotError`]; the machine is then as it was.
     pub fn restore(&mut self, now: Moment, bytes: &[u8]) -> Result<(), SnapshotError> {
-        let snapshot = match bytes {
-            _ if bytes.len() > MAX_SNAPSHOT_BYTES => return Err(SnapshotError::Damaged),
-            [VERSION, content @ ..] => {
-                let (snapshot, rest) =
-                    postcard::take_from_bytes::<Snapshot>(content).map_err(|_| SnapshotError::Damaged)?;
-                if rest.is_empty() { snapshot } else { return Err(SnapshotError::Damaged) }
-            }
-            [got, ..] => return Err(SnapshotError::Version { got: *got }),
-            [] => return Err(SnapshotError::Damaged),
-        };
-        let age = Duration::from_millis(self.wall(now).0.saturating_sub(snapshot.saved_at.0));
+        let snapshot = decode(bytes)?;
+        let age = self.age(now, &snapshot);
         for saved in snapshot.bans {
             self.restore_ban(now, saved);
         }
@@ -148,6 +153,36 @@ impl PeerMachine {
             self.restore_peer(now, age, saved);
         }
         Ok(())
+    }
+
+    /// Takes from a book that was kept elsewhere what this one does not know, at any time: peers, and bans that still hold. For a node that lost its
+    /// own book; what is known here is newer, and stays. Who is banned by it is told to the network.
+    ///
+    /// # Errors
+    /// [`SnapshotError`]; the machine is then as it was.
+    pub fn recall(&mut self, now: Moment, bytes: &[u8]) -> Result<Vec<Action>, SnapshotError> {
+        let snapshot = decode(bytes)?;
+        let age = self.age(now, &snapshot);
+        let mut out = Vec::new();
+        for saved in snapshot.bans {
+            let peer = saved.peer;
+            let is_protected = self.book.get(peer).is_some_and(Entry::is_protected);
+            if is_protected || self.bans.iter().any(|(known, _)| known == peer) {
+                continue;
+            }
+            self.restore_ban(now, saved);
+            out.extend(self.bans.of(peer).map(|_| Action::Ban { peer }));
+        }
+        for saved in snapshot.peers.into_iter().take(self.settings.max_book) {
+            if self.book.get(saved.peer).is_none() {
+                self.restore_peer(now, age, saved);
+            }
+        }
+        Ok(out)
+    }
+
+    fn age(&self, now: Moment, snapshot: &Snapshot) -> Duration {
+        Duration::from_millis(self.wall(now).0.saturating_sub(snapshot.saved_at.0))
     }
 
     fn restore_ban(&mut self, now: Moment, saved: SavedBan) {

@@ -458,6 +458,28 @@ fn a_damaged_book_is_refused_and_nothing_is_taken_from_it() {
 }
 
 #[test]
+fn a_lost_book_takes_from_a_checkpoint_what_it_does_not_know() {
+    let mut before = machine();
+    (1..=4).for_each(|n| drop(connect_from(&mut before, at(0), n, home(n), Direction::Outbound)));
+    observe(&mut before, at(1), 1, SERVED);
+    for banned in [3, 4] {
+        before.step(at(1), Event::Ban { peer: peer(banned), period: Duration::from_secs(600) });
+    }
+    let kept = before.snapshot(at(1));
+
+    let mut after = machine();
+    connect(&mut after, at(0), 2);
+    after.step(at(0), Event::Ban { peer: peer(4), period: Duration::from_secs(5) });
+    let actions = after.recall(at(2), &kept).unwrap();
+    assert!(bans(&actions, 3), "also one that is connected by now");
+    assert!(!bans(&actions, 4), "what was decided since stays");
+    assert_eq!(after.explain(at(2), peer(4)).unwrap().ban.unwrap().0, Duration::from_secs(3));
+    assert_eq!(after.explain(at(2), peer(1)).unwrap().bandwidth, Some(10_000_000));
+    assert_eq!(after.totals().known, 4, "everybody");
+    assert_eq!(after.recall(at(2), &kept[..9]), Err(SnapshotError::Damaged));
+}
+
+#[test]
 fn a_book_from_a_wrong_clock_bans_nobody_for_years() {
     let far = UnixMillis(EPOCH.0 * 100);
     let mut before = PeerMachine::new(Settings { epoch: far, ..settings() });

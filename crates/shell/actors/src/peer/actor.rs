@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use super::Parts;
 use super::ingress::{
     Everybody, GetAvailablePeers, GetBestPeers, GetPeerStatus, GetStates, News, Offended, Order, PeerTable,
-    Saved, Tick, UpdatePeerScore,
+    RecallStates, Saved, Tick, UpdatePeerScore,
 };
 use crate::network::{Listener, Present};
 
@@ -32,12 +32,14 @@ pub struct PeerActor {
     trusted: Trusted,
     parts: Parts,
     table: watch::Sender<Arc<PeerTable>>,
+    /// Whether a saved book was there.
+    has_book: bool,
 }
 
 impl PeerActor {
     pub(super) fn new(trusted: Trusted, table: watch::Sender<Arc<PeerTable>>, parts: Parts) -> Self {
         let machine = PeerMachine::new(settings(&parts, 0));
-        Self { machine, trusted, parts, table }
+        Self { machine, trusted, parts, table, has_book: false }
     }
 
     fn now(&self) -> Moment {
@@ -55,7 +57,9 @@ impl PeerActor {
             }
         };
         let now = self.now();
-        if let Err(error) = self.machine.restore(now, &bytes) {
+        let restored = self.machine.restore(now, &bytes);
+        self.has_book = restored.is_ok();
+        if let Err(error) = restored {
             tracing::warn!(%error, "the peer book is put aside; bans are lost, peers are learnt again");
             if let Err(error) = self.parts.book.put_aside().await {
                 tracing::warn!(%error, "the damaged peer book cannot be put aside");
@@ -262,6 +266,23 @@ impl Handler<GetAvailablePeers> for PeerActor {
 impl Handler<GetStates> for PeerActor {
     async fn handle(&mut self, _: GetStates, _: &mut Context<Self>) -> Bytes {
         self.machine.snapshot(self.now()).into()
+    }
+}
+
+impl Handler<RecallStates> for PeerActor {
+    async fn handle(&mut self, message: RecallStates, ctx: &mut Context<Self>) {
+        if self.has_book || message.0.is_empty() {
+            // What an operator or time has lifted since must not come back.
+            return;
+        }
+        match self.machine.recall(self.now(), &message.0) {
+            Ok(actions) => {
+                tracing::info!(bans = actions.len(), "the peer book was lost: a checkpoint's is taken over");
+                actions.into_iter().for_each(|action| self.act(action, ctx));
+                self.has_book = true;
+            }
+            Err(error) => tracing::warn!(%error, "the peers in the checkpoint are passed over"),
+        }
     }
 }
 

@@ -120,6 +120,14 @@ impl PeerMailbox {
         self.addr.ask(GetStates).await
     }
 
+    /// Takes from a book that a checkpoint has kept what is not known here, if this node has lost its own. Never waits.
+    ///
+    /// # Errors
+    /// When the mailbox is full: the next start tries again.
+    pub fn recall_states(&self, states: Bytes) -> Result<(), SendError> {
+        self.addr.try_tell(RecallStates(states))
+    }
+
     /// The connected and the banned, renewed each second.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Arc<PeerTable>> {
@@ -353,6 +361,19 @@ pub struct GetStates;
 impl Message for GetStates {
     type Reply = Bytes;
     const NAME: &'static str = "get states";
+}
+
+/// See [`PeerMailbox::recall_states`].
+#[derive(Clone, Debug)]
+pub struct RecallStates(pub Bytes);
+
+impl Message for RecallStates {
+    type Reply = ();
+    const NAME: &'static str = "recall states";
+
+    fn size(&self) -> usize {
+        self.0.len()
+    }
 }
 
 /// Each second.

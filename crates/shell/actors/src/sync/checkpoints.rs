@@ -188,6 +188,7 @@ impl Handler<Found> for SyncActor {
                 }
                 self.keeper.last = self.keeper.last.max(found.height);
                 tracing::info!(height = %found.height, block = %found.block, "checkpoint found");
+                self.parts.peers.recall(found.peers.clone());
                 if message.reply.is_some() {
                     self.begin_anew(ctx);
                 }

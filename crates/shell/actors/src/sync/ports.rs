@@ -71,6 +71,9 @@ pub trait PeerPort: Send + Sync + 'static {
     fn states(&self) -> BoxFuture<'static, Bytes> {
         std::future::ready(Bytes::new()).boxed()
     }
+
+    /// What a checkpoint has kept of it, for a book that was lost. Never waits.
+    fn recall(&self, states: Bytes);
 }
 
 impl PeerPort for PeerMailbox {
@@ -89,6 +92,12 @@ impl PeerPort for PeerMailbox {
             })
         };
         states.boxed()
+    }
+
+    fn recall(&self, states: Bytes) {
+        if let Err(why) = self.recall_states(states) {
+            tracing::warn!(%why, "the peer book did not hear what a checkpoint has kept");
+        }
     }
 }
 

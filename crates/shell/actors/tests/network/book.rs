@@ -32,6 +32,35 @@ async fn bans_and_addresses_outlive_the_process() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_node_that_lost_its_book_goes_by_the_one_in_a_checkpoint_and_no_other_node_does() {
+    let mut world = World::new();
+    let other = world.node().start().await;
+    let enemy = world.node().start().await;
+    let node = world.node().knows(&other).knows(&enemy).start().await;
+    node.meet(&other).await;
+    node.meet(&enemy).await;
+    node.peers.ban_peer(enemy.peer, SECOND * 86_400).unwrap();
+    eventually!("it is gone", node.identified().await == [other.peer]);
+    let kept = node.peers.get_states().await.unwrap();
+    let peer = node.peer;
+    node.supervisor.shutdown().await;
+    world.net.crash(peer);
+    drop(node);
+
+    let lost = world.node().peer(peer).start().await;
+    lost.peers.recall_states(kept.clone()).unwrap();
+    pass(SECOND * 2).await;
+    assert_eq!(lost.knows(enemy.peer).await.ban.unwrap().1, BanReason::Operator);
+    lost.peers.unban_peer(enemy.peer).unwrap();
+    pass(SECOND).await;
+    lost.peers.recall_states(kept).unwrap();
+    pass(SECOND).await;
+    assert_eq!(lost.knows(enemy.peer).await.ban, None, "once, and what was lifted stays so");
+    lost.peers.recall_states(b"no book".as_slice().into()).unwrap();
+    pass(SECOND).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_damaged_book_is_put_aside() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("peers");

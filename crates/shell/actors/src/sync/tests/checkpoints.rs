@@ -41,6 +41,12 @@ async fn they_are_written_on_the_way_and_found_again() {
     world.passes(3).await;
     assert_eq!(world.status().peers, 1, "the peers are known to the new beginning");
     assert_eq!(world.status().height, Height(BLOCKS));
+
+    // And at the next start the peer book is told of what was kept.
+    let again = World::new(setting(&directory, &disk)).await;
+    assert!(again.book.recalled().is_empty());
+    again.passes(1).await;
+    assert_eq!(again.book.recalled(), [STATES]);
 }
 
 #[tokio::test(start_paused = true)]

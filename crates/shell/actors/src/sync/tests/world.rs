@@ -146,9 +146,15 @@ impl ChainPort for Port {
 /// What the book holds.
 pub const STATES: &[u8] = b"the book";
 
-/// What sync said of peers.
+/// What sync said of peers, and what it found of them in checkpoints.
 #[derive(Default)]
-pub struct Book(Mutex<Vec<(PeerId, Observation)>>);
+pub struct Book(Mutex<Vec<(PeerId, Observation)>>, Mutex<Vec<Bytes>>);
+
+impl Book {
+    pub fn recalled(&self) -> Vec<Bytes> {
+        self.1.lock().unwrap().clone()
+    }
+}
 
 impl PeerPort for Book {
     fn observe(&self, peer: PeerId, what: Observation) {
@@ -157,6 +163,10 @@ impl PeerPort for Book {
 
     fn states(&self) -> BoxFuture<'static, Bytes> {
         futures::future::ready(STATES.into()).boxed()
+    }
+
+    fn recall(&self, states: Bytes) {
+        self.1.lock().unwrap().push(states);
     }
 }
 
