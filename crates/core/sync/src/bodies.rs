@@ -60,6 +60,27 @@ impl Bodies {
         missing
     }
 
+    /// The lowest of `wanted` that is not held.
+    #[must_use]
+    pub fn lowest_missing(&self, wanted: HeightRange) -> Option<Height> {
+        self.heights.first_absent(wanted)
+    }
+
+    /// Whether all of these that are above `base` are held.
+    #[must_use]
+    pub fn hold_all(&self, heights: &HeightRanges, base: Height) -> bool {
+        let mut left = heights.clone();
+        left.subtract(&self.heights);
+        left.remove(HeightRange::new(Height::ZERO, base.saturating_add(1)));
+        left.is_empty()
+    }
+
+    /// Whether the body of this block is held. It looks at all of them, so it is for what should not happen.
+    #[must_use]
+    pub fn holds(&self, id: BlockId) -> bool {
+        self.held.values().any(|held| held.id == id)
+    }
+
     /// The body held at `height`.
     #[must_use]
     pub fn get(&self, height: Height) -> Option<&Held> {

@@ -4,7 +4,8 @@ use core::fmt;
 
 use alys_chain::{CertifiedHeader, Height};
 
-use crate::event::{Action, Event};
+use crate::action::Action;
+use crate::event::Event;
 
 /// So many headers, from this height on.
 struct Headers<'a>(&'a [CertifiedHeader]);

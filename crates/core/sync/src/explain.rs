@@ -11,10 +11,12 @@ use serde::Serialize;
 
 use crate::account::Spent;
 use crate::advice::Recommendation;
+use crate::hedge::Hedged;
 use crate::limit::Limit;
 use crate::mode::Mode;
 use crate::recorder::Entry;
 use crate::status::WaitingFor;
+use crate::terms::Terms;
 
 /// Everything that explains the present rate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -41,6 +43,8 @@ pub struct Explain {
     pub peers: Vec<PeerLine>,
     /// Bytes in memory.
     pub budget: BudgetUse,
+    /// What was asked of a second peer, and what of it came twice.
+    pub hedged: Hedged,
     /// The bounds that requests are made by, as they are now.
     pub tuning: Tuning,
     /// What should be changed, but does not change by itself.
@@ -86,6 +90,8 @@ pub struct PeerLine {
     pub rtt: Duration,
     /// Answers that the estimate rests on.
     pub samples: u32,
+    /// The terms by which it is asked.
+    pub terms: Terms,
     /// Requests in flight.
     pub leases: usize,
     /// Bytes of bodies that it owes us.
@@ -101,17 +107,27 @@ pub struct PeerLine {
 pub struct BudgetUse {
     /// Bytes in use.
     pub used: u64,
+    /// Of these, bytes of headers.
+    pub headers: u64,
     /// Bytes that may be.
     pub total: u64,
 }
 
-/// The bounds that requests are made by.
+/// The bounds that requests are made by: within them the [`Terms`] of each peer follow its link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Tuning {
     /// How long one chunk should take to transfer.
     pub chunk_time: Duration,
+    /// The most bytes of a chunk.
+    pub most_chunk_bytes: u64,
+    /// The most requests for bodies in flight with one peer.
+    pub most_in_flight: usize,
     /// How many times the expected time a request may take.
     pub patience: u32,
+    /// The least and the most time that a request may take.
+    pub timeouts: (Duration, Duration),
+    /// A peer that sends fewer bytes a second loses its requests.
+    pub least_bandwidth: u64,
     /// How far the skeleton may run ahead of what is durable, in blocks.
     pub skeleton_ahead: u64,
 }

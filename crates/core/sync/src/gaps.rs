@@ -45,6 +45,14 @@ impl HeightRanges {
         self.0.get(at).is_some_and(|range| range.start <= height)
     }
 
+    /// The lowest height of `range` that does not belong to it.
+    #[must_use]
+    pub fn first_absent(&self, range: HeightRange) -> Option<Height> {
+        let at = self.0.partition_point(|r| r.end <= range.start);
+        let first = self.0.get(at).filter(|r| r.start <= range.start).map_or(range.start, |r| r.end);
+        (first < range.end).then_some(first)
+    }
+
     /// Adds every height of `range`.
     pub fn insert(&mut self, range: HeightRange) {
         if range.is_empty() {

@@ -24,6 +24,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// After so many failures of our own in a row (half a minute) it is no hiccup: the mode says so.
 const BROKEN_AFTER: u32 = 6;
 
+/// A batch that takes longer than any request may take holds up nothing but itself: the importer, or its disk, stands still. A batch is cut to take
+/// a fifth of a second.
+const STANDS_STILL_AFTER: Duration = Duration::from_secs(10);
+
 /// A run of failures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failing {
@@ -41,6 +45,7 @@ pub struct Failing {
 #[derive(Clone, Debug, Default)]
 pub struct Importer {
     batch: Option<(BatchId, Vec<BlockRef>)>,
+    since: Moment,
     failing: Option<Failing>,
 }
 
@@ -57,9 +62,15 @@ impl Importer {
         self.batch.is_some()
     }
 
+    /// Whether it is offline: its last attempt failed, or it does not come to an end with this one.
+    #[must_use]
+    pub fn is_offline(&self, now: Moment) -> bool {
+        self.failing.is_some() || (self.is_busy() && now.since(self.since) >= STANDS_STILL_AFTER)
+    }
+
     /// The batch went.
-    pub fn begin(&mut self, id: BatchId, blocks: Vec<BlockRef>) {
-        self.batch = Some((id, blocks));
+    pub fn begin(&mut self, now: Moment, id: BatchId, blocks: Vec<BlockRef>) {
+        (self.batch, self.since) = (Some((id, blocks)), now);
     }
 
     /// There is a verdict on the batch; `None` if it is not the one that is out.
@@ -109,8 +120,9 @@ mod tests {
     fn one_batch_at_a_time_and_only_its_own_verdict_ends_it() {
         let mut importer = Importer::default();
         assert!(importer.is_free(at(0)));
-        importer.begin(BatchId(1), vec![BlockRef::default()]);
+        importer.begin(at(0), BatchId(1), vec![BlockRef::default()]);
         assert!(!importer.is_free(at(0)) && importer.is_busy());
+        assert!(!importer.is_offline(at(9_999)) && importer.is_offline(at(10_000)));
         assert_eq!(importer.end(BatchId(2)), None);
         assert_eq!(importer.end(BatchId(1)).map(|b| b.len()), Some(1));
         assert_eq!(importer.end(BatchId(1)), None);

@@ -35,6 +35,8 @@ pub struct BodyWork {
     pub heights: HeightRanges,
     /// Bytes of the budget that are reserved and not yet used.
     pub reserved: u64,
+    /// Whether another peer, which is late with them, owes them as well.
+    pub is_second: bool,
 }
 
 /// One request.
@@ -52,6 +54,8 @@ pub struct Lease {
     pub silence: Duration,
     /// Whether the peer had nothing else to send when it was asked: only then does the first byte measure the round trip.
     pub alone: bool,
+    /// Bytes that the peer had to send before, when it was asked.
+    pub ahead: u64,
     /// When the first byte came.
     pub first_byte: Option<Moment>,
     /// How many bytes came.
@@ -62,7 +66,7 @@ impl Lease {
     /// A lease whose peer has nothing else to do, without bytes yet.
     #[must_use]
     pub const fn new(peer: PeerId, work: Work, asked: Moment, deadline: Moment, silence: Duration) -> Self {
-        Self { peer, work, asked, deadline, silence, alone: true, first_byte: None, bytes: 0 }
+        Self { peer, work, asked, deadline, silence, alone: true, ahead: 0, first_byte: None, bytes: 0 }
     }
 
     /// Notes that something came, worth `bytes` once it was complete.
@@ -154,6 +158,22 @@ impl Leases {
         self.live.iter().map(|(&id, lease)| (id, lease))
     }
 
+    /// Nobody was there for so long: all leases are as old as they were before.
+    pub fn postpone(&mut self, away: Duration) {
+        for lease in self.live.values_mut() {
+            lease.asked = lease.asked.after(away);
+            lease.deadline = lease.deadline.after(away);
+            lease.first_byte = lease.first_byte.map(|first| first.after(away));
+        }
+    }
+
+    /// The clock stood from `since` to `now`: every lease may take that much longer, or the part of it in which it was out.
+    pub fn go_on(&mut self, since: Moment, now: Moment) {
+        for lease in self.live.values_mut() {
+            lease.deadline = lease.deadline.after(now.since(since.max(lease.asked)));
+        }
+    }
+
     /// How many are live.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -175,6 +195,13 @@ impl Leases {
                 _ => None,
             })
             .collect()
+    }
+
+    /// How many headers are in flight.
+    #[must_use]
+    pub fn headers_owed(&self) -> u64 {
+        let count = |lease: &Lease| if let Work::Headers(range) = &lease.work { range.len() } else { 0 };
+        self.live.values().map(count).sum()
     }
 
     /// The heights whose bodies are in flight.
@@ -216,7 +243,7 @@ mod tests {
     fn bodies(start: u64, end: u64, reserved: u64) -> Work {
         let wanted = (start..end).map(|h| (BlockId([u8::try_from(h).unwrap(); 32]), Height(h))).collect();
         let heights = HeightRange::new(Height(start), Height(end)).into();
-        Work::Bodies(BodyWork { wanted, heights, reserved })
+        Work::Bodies(BodyWork { wanted, heights, reserved, is_second: false })
     }
 
     #[test]

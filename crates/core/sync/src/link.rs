@@ -15,8 +15,8 @@ use alys_wire::limits;
 const FIRST_BANDWIDTH: u64 = 1_000_000;
 /// Assumed before the first measurement: between continents, with a busy server.
 const FIRST_RTT: Duration = Duration::from_millis(300);
-/// Below this many bytes a second, a peer is not worth a wait of 10 s for one full header range (150 KB).
-const LEAST_BANDWIDTH: u64 = 10_000;
+/// Below this many bytes a second, a peer is not worth a wait of 10 s for one full header range (150 KB). It is the slowest rate that is useful.
+pub const LEAST_BANDWIDTH: u64 = 10_000;
 /// How long one chunk should take to transfer: the middle of 0.25-0.5 s. Shorter wastes round trips; longer makes
 /// the loss of one request felt.
 pub const CHUNK_TIME: Duration = Duration::from_millis(350);

@@ -7,9 +7,11 @@
 
 mod bodies;
 mod chain;
+mod clock;
 mod commands;
 mod explain;
 mod headers;
+mod hedge;
 mod leases;
 mod peers;
 mod plan;
@@ -31,6 +33,7 @@ use crate::budget::{Budget, DEFAULT_BUDGET_BYTES};
 use crate::event::{BatchId, Event, LeaseId, Start};
 use crate::gate::{Federation, THRESHOLD_E4};
 use crate::gate_watch::GateWatch;
+use crate::hedge::Hedging;
 use crate::import::Importer;
 use crate::lease::Leases;
 use crate::mode::Mode;
@@ -38,7 +41,7 @@ use crate::peers::Peers;
 use crate::rate::Rate;
 use crate::recorder::Recorder;
 use crate::report::Report;
-use crate::scheduler::MAX_BODY_BYTES;
+use crate::scheduler::{Batch, MAX_BODY_BYTES};
 use crate::skeleton::Skeleton;
 use crate::target::Targets;
 use crate::tip::Tip;
@@ -46,17 +49,22 @@ use crate::tip::Tip;
 /// What can be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Bytes of bodies that may be in memory, in flight included. Raised to twice the greatest body, without which
+    /// Bytes of headers and bodies that may be in memory, in flight included. Raised to twice the greatest body, without which
     /// nothing could move.
     pub budget_bytes: u64,
     /// How much of the proven chain must be durable here before this node may produce, in ten-thousandths; at least
     /// [`THRESHOLD_E4`], which lower values count as.
     pub threshold_e4: u32,
+    /// Whether a second peer is asked for the head of the line when the first one is late with it. Off only to measure what that gains.
+    pub hedges: bool,
+    /// How many bodies one request asks for.
+    pub batch: Batch,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { budget_bytes: DEFAULT_BUDGET_BYTES, threshold_e4: THRESHOLD_E4 }
+        let (budget_bytes, threshold_e4) = (DEFAULT_BUDGET_BYTES, THRESHOLD_E4);
+        Self { budget_bytes, threshold_e4, hedges: true, batch: Batch::Adaptive }
     }
 }
 
@@ -99,7 +107,7 @@ pub struct SyncMachine {
     mode: Mode,
     tip: Tip,
     clock: Slot,
-    threshold_e4: u32,
+    config: Config,
     federation: Federation,
     authorities: Authorities,
     peers: Peers,
@@ -113,6 +121,7 @@ pub struct SyncMachine {
     verify_after: Moment,
     importer: Importer,
     budget: Budget,
+    hedging: Hedging,
     blame: Blame,
     watch: Watch,
     gate_watch: GateWatch,
@@ -121,6 +130,8 @@ pub struct SyncMachine {
     stepped_back: Option<(SteppedBack, Moment)>,
     account: Account,
     recorder: Recorder,
+    /// Since when the importer is offline, if it is: the clock of the requests stands.
+    stands_since: Option<Moment>,
     now: Moment,
     /// Who was last found to have served what no correct node serves, and when; also of peers that are gone since.
     offended: BTreeMap<PeerId, Moment>,
@@ -142,7 +153,7 @@ impl SyncMachine {
             mode: Mode::Idle,
             tip,
             clock: tip.head.slot,
-            threshold_e4: config.threshold_e4,
+            config,
             federation: Federation::default(),
             authorities: Authorities::default(),
             peers: Peers::new(),
@@ -156,6 +167,7 @@ impl SyncMachine {
             verify_after: Moment::START,
             importer: Importer::default(),
             budget: Budget::new(total, head_share),
+            hedging: Hedging::default(),
             blame: Blame::default(),
             watch: Watch::default(),
             gate_watch: GateWatch::default(),
@@ -164,6 +176,7 @@ impl SyncMachine {
             stepped_back: None,
             account: Account::default(),
             recorder: Recorder::default(),
+            stands_since: None,
             now: Moment::START,
             offended: BTreeMap::new(),
             chunks: 1,
@@ -175,6 +188,7 @@ impl SyncMachine {
     /// Takes one event in; what is to be done comes out, in order.
     #[must_use]
     pub fn step(&mut self, now: Moment, event: Event) -> Vec<Action> {
+        self.notice_absence(now);
         self.now = now;
         self.dispatch(now, event);
         self.settle(now);
@@ -214,10 +228,13 @@ impl SyncMachine {
 
     /// What follows every event.
     fn settle(&mut self, now: Moment) {
+        self.watch_importer(now);
         self.expire_leases(now);
         self.finish_if_done();
         self.decide_mode(now);
+        self.count_headers();
         self.plan(now);
+        self.count_headers();
     }
 
     fn is_active(&self) -> bool {

@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use alys_chain::{AuthorityIndex, BlockRef, Height, Moment};
 use alys_wire::PeerId;
 
-use crate::link::Link;
+use crate::link::{LEAST_BANDWIDTH, Link};
+use crate::terms::Terms;
 
 /// The first rest after a failure; doubles with each one in a row. Long enough that the range goes elsewhere first.
 const FIRST_REST: Duration = Duration::from_secs(1);
@@ -26,6 +27,11 @@ const SHORTEST_RETRY: Duration = Duration::from_millis(100);
 const STRIKES: u32 = 3;
 /// Strikes count for so long: an outage that is over excuses nobody at once, and condemns nobody for ever.
 const STRIKES_FOR: Duration = Duration::from_secs(300);
+
+/// So long a peer that owes bodies may send less than the slowest useful rate allows: a connection that recovers from losses needs a second or two.
+const DRIP_FOR: Duration = Duration::from_secs(3);
+/// What it has to send in that time.
+const DRIP_BYTES: u64 = LEAST_BANDWIDTH * DRIP_FOR.as_secs();
 
 /// What a peer is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +57,8 @@ pub struct Peer {
     pub asked_at: Option<Moment>,
     /// How fast it is.
     pub link: Link,
+    /// The terms that were told last; `None` before the first change.
+    pub told: Option<Terms>,
     /// When its last byte came.
     pub last_byte: Moment,
     /// Whether a range of its headers was found good.
@@ -61,6 +69,9 @@ pub struct Peer {
     pub refused: Option<Moment>,
     /// When it last delivered an answer.
     pub delivered: Moment,
+    /// Since when it has to send, and what came since: a window that begins anew whenever enough came.
+    sending: Moment,
+    sent: u64,
     failures: u32,
     fruitless: [u32; 2],
     struck: Moment,
@@ -106,9 +117,49 @@ impl Peer {
         Some(self.strikes()).filter(|&strikes| strikes >= STRIKES)
     }
 
+    /// Whether it serves bodies, and its last request for them brought some. Only then it is asked for what another one is late with: such a request is
+    /// often ended before it could come to nothing, so that who withholds would not be told by it.
+    #[must_use]
+    pub const fn may_be_second(&self) -> bool {
+        self.has_served_bodies && self.fruitless[Kind::Bodies as usize] == 0
+    }
+
     /// A request of this kind brought what it was to bring.
     pub const fn clear(&mut self, kind: Kind) {
         self.fruitless[kind as usize] = 0;
+    }
+
+    /// It has something to send from now on.
+    const fn begin_sending(&mut self, now: Moment) {
+        (self.sending, self.sent) = (now, 0);
+    }
+
+    /// Bytes of bodies came.
+    pub fn receive(&mut self, now: Moment, bytes: u64) {
+        self.last_byte = now;
+        self.sent = self.sent.saturating_add(bytes);
+        if self.sent >= DRIP_BYTES {
+            self.begin_sending(now);
+        }
+    }
+
+    /// When a request for bodies that was made at `asked` is over, since its peer drips: it sends less than the slowest useful rate. A single body of
+    /// `cost` bytes may take as long as ever.
+    #[must_use]
+    pub fn drips_at(&self, asked: Moment, cost: u64) -> Moment {
+        self.sending.max(asked).after(DRIP_FOR.max(self.link.timeout(cost)))
+    }
+
+    /// Nobody was there for so long to see what it sends.
+    pub fn postpone(&mut self, away: Duration) {
+        self.last_byte = self.last_byte.after(away);
+        self.sending = self.sending.after(away);
+    }
+
+    /// Silence and slowness count anew.
+    pub const fn go_on(&mut self, now: Moment) {
+        self.last_byte = now;
+        self.begin_sending(now);
     }
 
     /// Whether it has proven a chain that reaches `height`.
@@ -121,6 +172,16 @@ impl Peer {
     #[must_use]
     pub fn has_body(&self, height: Height) -> bool {
         self.reaches(height) && self.earliest <= height
+    }
+
+    /// The terms before and now, if they are worth telling; then they are told.
+    pub fn tell_terms(&mut self) -> Option<(Terms, Terms)> {
+        let now = Terms::of(&self.link);
+        let before = self.told.unwrap_or_else(|| Terms::of(&Link::default()));
+        now.differ(&before).then(|| {
+            self.told = Some(now);
+            (before, now)
+        })
     }
 
     /// It did not deliver: it rests, longer each time.
@@ -187,6 +248,36 @@ mod tests {
         assert_eq!(peer.strike(at(300_003), Kind::Bodies), None, "and it begins anew");
         peer.clear(Kind::Bodies);
         assert_eq!(peer.strikes(), 0);
+    }
+
+    #[test]
+    fn who_sends_less_than_the_slowest_useful_rate_drips() {
+        let mut peer = Peer::default();
+        peer.link.learn_rtt(Duration::from_millis(10));
+        assert_eq!(peer.drips_at(at(1_000), 1_000), at(4_000), "three seconds from the request");
+        peer.receive(at(3_000), DRIP_BYTES - 1);
+        assert_eq!(peer.drips_at(at(1_000), 1_000), at(4_000), "not enough");
+        peer.receive(at(3_500), 1);
+        assert_eq!(peer.drips_at(at(1_000), 1_000), at(6_500), "enough: it begins anew");
+        assert_eq!(peer.drips_at(at(4_000), 1_000), at(7_000));
+        assert_eq!(peer.drips_at(at(4_000), 2_000_000), at(10_030), "one great body takes its time");
+        peer.postpone(Duration::from_secs(2));
+        assert_eq!(peer.drips_at(at(1_000), 1_000), at(8_500));
+        peer.go_on(at(9_000));
+        assert_eq!((peer.drips_at(at(1_000), 1_000), peer.last_byte), (at(12_000), at(9_000)));
+    }
+
+    #[test]
+    fn only_who_serves_bodies_is_asked_for_what_another_one_is_late_with() {
+        let mut peer = Peer::default();
+        assert!(!peer.may_be_second());
+        peer.has_served_bodies = true;
+        peer.strike(at(2), Kind::Headers);
+        assert!(peer.may_be_second());
+        peer.strike(at(2), Kind::Bodies);
+        assert!(!peer.may_be_second());
+        peer.clear(Kind::Bodies);
+        assert!(peer.may_be_second());
     }
 
     #[test]

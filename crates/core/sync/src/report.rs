@@ -1,5 +1,7 @@
 //! What people are told: the log, the status stream and the flight recorder show it.
 
+use core::time::Duration;
+
 use alys_chain::{BlockId, BlockRef, Height, HeightRange, Moment};
 use alys_peers::Offence;
 use alys_wire::PeerId;
@@ -8,6 +10,7 @@ use serde::Serialize;
 use crate::gate_watch::Crossing;
 use crate::mode::Mode;
 use crate::status::WaitingFor;
+use crate::terms::{self, Terms};
 
 /// What a verdict rests on: bytes that the peer served for these.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -74,6 +77,11 @@ pub enum Report {
         /// How many attempts failed.
         attempts: u32,
     },
+    /// Nobody ran us for a while: the requests that were out go on where they were.
+    WasAway {
+        /// For how long.
+        away: Duration,
+    },
     /// Most peers failed at once, so that the fault is likelier ours (or no longer).
     SuspectOurselves {
         /// Whether it is so now.
@@ -87,6 +95,30 @@ pub enum Report {
         offence: Offence,
         /// On what proof.
         proof: Proof,
+    },
+    /// A peer is late with the head of the line, and a second one was asked for the same: the first copy counts, the other is nobody's fault.
+    Hedged {
+        /// The heights that both owe now.
+        heights: HeightRange,
+        /// Who is late.
+        slow: PeerId,
+        /// How long ago it was asked.
+        held_for: Duration,
+        /// How long the head should have taken by its bandwidth and round trip.
+        expected: Duration,
+        /// Who was asked as well.
+        with: PeerId,
+    },
+    /// A peer is asked by other terms.
+    Tuned {
+        /// Who.
+        peer: PeerId,
+        /// The terms that were told last.
+        from: Terms,
+        /// The terms now.
+        to: Terms,
+        /// Why.
+        reason: terms::Reason,
     },
     /// A peer is asked no more while anybody better can serve: so many requests in a row came to nothing.
     SetBack {

@@ -25,9 +25,19 @@ pub const EXPLORE_EVERY: u64 = 32;
 pub const BODIES_PER_REQUEST: u64 = limits::MAX_BODIES_PER_REQUEST as u64;
 /// Requests for bodies in flight with one peer at most. Two chunks hide the round trip; small blocks need more requests for as many bytes, since one
 /// names at most [`BODIES_PER_REQUEST`].
-const BODY_LEASES_PER_PEER: usize = 8;
+pub const BODY_LEASES_PER_PEER: usize = 8;
 /// The greatest body: what the head of the line may cost. The chain's limit.
 pub const MAX_BODY_BYTES: u64 = limits::MAX_BODY_BYTES as u64;
+
+/// How many bodies one request asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Batch {
+    /// As many as the peer sends in a third of a second or so, whatever that is at the moment.
+    #[default]
+    Adaptive,
+    /// This many of every peer, within the limits of the wire and the budget: what other systems do. Only to measure what the other gains.
+    Fixed(NonZeroU32),
+}
 
 /// A peer that could be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,10 +83,13 @@ pub fn header_leases(link: &Link, has_served: bool) -> usize {
 
 /// How many bodies of this expected cost to ask for at once, within `free` bytes of budget.
 #[must_use]
-pub fn chunk(link: &Link, cost: u64, free: u64) -> u64 {
+pub fn chunk(batch: Batch, link: &Link, cost: u64, free: u64) -> u64 {
     let cost = cost.max(1);
-    let by_speed = (link.chunk_bytes() / cost).max(1);
-    by_speed.min(free / cost).min(BODIES_PER_REQUEST)
+    let wanted = match batch {
+        Batch::Adaptive => (link.chunk_bytes() / cost).max(1),
+        Batch::Fixed(bodies) => u64::from(bodies.get()),
+    };
+    wanted.min(free / cost).min(BODIES_PER_REQUEST)
 }
 
 /// How many headers to ask for of this range; `None` if it is empty.
@@ -123,12 +136,15 @@ mod tests {
     #[test]
     fn chunks_follow_speed_size_and_budget() {
         let fast = link(10_000_000, 10);
-        assert_eq!(chunk(&fast, 100_000, u64::MAX), 35);
-        assert_eq!(chunk(&fast, 100_000, 1_000_000), 10);
-        assert_eq!(chunk(&fast, 300, u64::MAX), BODIES_PER_REQUEST);
-        assert_eq!(chunk(&fast, 100_000_000, u64::MAX), 1, "one block at least");
-        assert_eq!(chunk(&fast, 100_000, 99_999), 0, "but not beyond the budget");
-        assert_eq!(chunk(&fast, 0, 5), 5);
+        assert_eq!(chunk(Batch::Adaptive, &fast, 100_000, u64::MAX), 35);
+        assert_eq!(chunk(Batch::Adaptive, &fast, 100_000, 1_000_000), 10);
+        assert_eq!(chunk(Batch::Adaptive, &fast, 300, u64::MAX), BODIES_PER_REQUEST);
+        assert_eq!(chunk(Batch::Adaptive, &fast, 100_000_000, u64::MAX), 1, "one block at least");
+        assert_eq!(chunk(Batch::Adaptive, &fast, 100_000, 99_999), 0, "but not beyond the budget");
+        assert_eq!(chunk(Batch::Adaptive, &fast, 0, 5), 5);
+        let fixed = Batch::Fixed(NonZeroU32::new(64).unwrap());
+        assert_eq!(chunk(fixed, &link(10_000, 10), 100_000, u64::MAX), 64, "whatever the peer is like");
+        assert_eq!(chunk(fixed, &fast, 100_000, 1_000_000), 10);
     }
 
     #[test]

@@ -79,6 +79,12 @@ impl Skeleton {
         self.entries.last_key_value().map_or(self.base.height, |(&height, _)| height)
     }
 
+    /// How many headers are here.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// The header at `height`.
     #[must_use]
     pub fn get(&self, height: Height) -> Option<&Entry> {

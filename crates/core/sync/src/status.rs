@@ -100,8 +100,10 @@ pub struct SyncStatus {
     pub peers: usize,
     /// Requests in flight.
     pub leases: usize,
-    /// Bytes of bodies that are held or reserved.
+    /// Bytes of headers and bodies that are held or reserved.
     pub budget_used: u64,
+    /// Of these, bytes of headers.
+    pub budget_headers: u64,
     /// Bytes that may be.
     pub budget_total: u64,
     /// What it waits for.

@@ -211,3 +211,9 @@ fn who_rests_keeps_nobody_from_being_asked() {
 fn the_head_always_finds_room() {
     run_until(random(12_130_867_993_168_605_041), 600, World::has_arrived);
 }
+
+/// In this one a peer that was late with many bodies had the same ones asked for a third time, which a second peer had brought.
+#[test]
+fn what_a_second_peer_has_brought_is_not_asked_for_again() {
+    run_until(random(8_742_066_310_819_836_644), 600, World::has_arrived);
+}

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use alys_chain::Moment;
 use alys_rpc::status::ExplainInfo;
-use alys_sync::explain::PeerLine;
-use alys_sync::{Entry, Explain, Report, Spent};
+use alys_sync::explain::{PeerLine, Tuning};
+use alys_sync::{Entry, Explain, Hedged, Report, Spent};
 
 use crate::console::{grouped, table};
 
@@ -26,7 +26,8 @@ pub fn info(explain: &Explain, now: Moment) -> ExplainInfo {
 
 fn screen(explain: &Explain, now: Moment) -> Vec<String> {
     let target = explain.target.map_or_else(|| "unknown".to_owned(), |target| grouped(target.get()));
-    let (used, total) = (explain.budget.used >> 20, explain.budget.total >> 20);
+    let budget = &explain.budget;
+    let (used, headers, total) = (budget.used >> 20, budget.headers >> 20, budget.total >> 20);
     let mut lines = vec![
         format!(
             "state    {}, height {} of {target}, {} blocks/s",
@@ -38,19 +39,42 @@ fn screen(explain: &Explain, now: Moment) -> Vec<String> {
         format!("time     {}", spent(&explain.spent)),
         format!("waiting  for {}", explain.waiting_for),
         format!("head     {}", head(explain)),
-        format!("budget   {used} of {total} MiB"),
+        format!("budget   {used} of {total} MiB, of these {headers} for headers"),
     ];
-    let tuning = &explain.tuning;
-    let chunk = tuning.chunk_time.as_millis();
-    lines.push(format!(
-        "tuning   chunks of {chunk} ms, patience {}, skeleton {} ahead",
-        tuning.patience,
-        grouped(tuning.skeleton_ahead)
-    ));
+    lines.push(hedged(&explain.hedged));
+    lines.push(bounds(&explain.tuning));
     lines.extend(explain.recommendations.iter().map(|advice| format!("advice   {advice}")));
     lines.extend(peers(&explain.peers));
     lines.extend(events(&explain.recorder, now));
     lines
+}
+
+/// Within what the terms of each peer follow its link.
+fn bounds(tuning: &Tuning) -> String {
+    let (least, most) = tuning.timeouts;
+    format!(
+        "tuning   chunks of {} ms up to {} MiB, {} a peer; {} times the expected time, {} to {} ms; from {} KB/s on; skeleton {} ahead",
+        tuning.chunk_time.as_millis(),
+        tuning.most_chunk_bytes >> 20,
+        tuning.most_in_flight,
+        tuning.patience,
+        least.as_millis(),
+        most.as_millis(),
+        tuning.least_bandwidth / 1_000,
+        grouped(tuning.skeleton_ahead)
+    )
+}
+
+/// What was asked of a second peer, and what it cost.
+fn hedged(hedged: &Hedged) -> String {
+    format!(
+        "hedged   {} bodies in {} requests, {} won; {} KB came twice, {} KB more may",
+        grouped(hedged.bodies),
+        grouped(hedged.requests),
+        grouped(hedged.won),
+        grouped(hedged.duplicate_bytes / 1_000),
+        grouped(hedged.left_bytes / 1_000)
+    )
 }
 
 /// Where the time of the last seconds went, in percent of the time in which there was something to do.
@@ -96,8 +120,20 @@ fn peers(all: &[PeerLine]) -> Vec<String> {
     }
     let mut all: Vec<&PeerLine> = all.iter().collect();
     all.sort_by_key(|peer| std::cmp::Reverse((peer.owed, peer.bandwidth)));
-    let heading =
-        ["peer", "proven", "rate", "rtt", "requests", "owes", "strikes", "rests"].map(str::to_owned);
+    let heading = [
+        "peer",
+        "proven",
+        "rate",
+        "rtt",
+        "at once",
+        "in flight",
+        "timeout",
+        "requests",
+        "owes",
+        "strikes",
+        "rests",
+    ]
+    .map(str::to_owned);
     let mut rows = vec![heading.to_vec()];
     rows.extend(all.iter().take(PEERS).map(|peer| {
         vec![
@@ -105,6 +141,9 @@ fn peers(all: &[PeerLine]) -> Vec<String> {
             peer.proven.map_or_else(|| "-".to_owned(), |height| grouped(height.get())),
             format!("{}.{} MB/s", peer.bandwidth / 1_000_000, peer.bandwidth / 100_000 % 10),
             format!("{} ms", peer.rtt.as_millis()),
+            format!("{} KB", grouped(peer.terms.chunk_bytes / 1_000)),
+            format!("{} KB", grouped(peer.terms.in_flight_bytes / 1_000)),
+            format!("{} ms", peer.terms.timeout.as_millis()),
             peer.leases.to_string(),
             format!("{} KB", grouped(peer.owed / 1_000)),
             peer.strikes.to_string(),
@@ -138,6 +177,19 @@ fn describe(report: &Report) -> Option<String> {
             });
             format!("blamed {peer:?}: {offence}{block}{heights}")
         }
+        Report::Hedged { heights, slow, held_for, expected, with } => format!(
+            "heights {} to {} asked of {with:?} as well: {slow:?} has taken {} ms, {} were to be expected",
+            heights.start,
+            heights.end.get().saturating_sub(1),
+            held_for.as_millis(),
+            expected.as_millis()
+        ),
+        Report::Tuned { peer, from, to, reason } => {
+            format!("{peer:?} is asked for {to}, no longer {from}, for {reason}")
+        }
+        Report::WasAway { away } => {
+            format!("nothing ran here for {} ms: the requests go on where they were", away.as_millis())
+        }
         Report::SetBack { peer, strikes } => format!("set back {peer:?}: {strikes} requests came to nothing"),
         Report::Stalled { waiting_for, .. } => format!("stood still, waiting for {waiting_for}"),
         Report::ImportFailing { reason, attempts, .. } => {
@@ -163,9 +215,9 @@ fn describe(report: &Report) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use alys_chain::{BlockId, Height};
-    use alys_sync::explain::{BudgetUse, Head, Tuning};
-    use alys_sync::{Limit, Mode, Offence, Proof, Recommendation, WaitingFor};
+    use alys_chain::{BlockId, Height, HeightRange};
+    use alys_sync::explain::{BudgetUse, Head};
+    use alys_sync::{Limit, Mode, Offence, Proof, Recommendation, Terms, WaitingFor};
     use alys_wire::PeerId;
 
     use super::*;
@@ -174,11 +226,28 @@ mod tests {
         PeerId::from_bytes(&[n; 38]).unwrap()
     }
 
+    const fn terms() -> Terms {
+        Terms { chunk_bytes: 875_000, in_flight_bytes: 975_000, timeout: Duration::from_millis(1_290) }
+    }
+
     fn explain() -> Explain {
         let at = Moment(Duration::from_secs(5));
         let proof = Proof { block: Some(BlockId([1; 32])), ..Proof::default() };
         let reports = [
             Report::Blamed { peer: peer(1), offence: Offence::BadBody, proof },
+            Report::Hedged {
+                heights: HeightRange::new(Height(5_001), Height(5_041)),
+                slow: peer(2),
+                held_for: Duration::from_millis(300),
+                expected: Duration::from_millis(150),
+                with: peer(3),
+            },
+            Report::Tuned {
+                peer: peer(2),
+                from: terms(),
+                to: Terms { chunk_bytes: 1_750_000, ..terms() },
+                reason: alys_sync::terms::Reason::Bandwidth,
+            },
             Report::Finished { at: Height(1) },
         ];
         let line = PeerLine {
@@ -188,6 +257,7 @@ mod tests {
             bandwidth: 2_500_000,
             rtt: Duration::from_millis(40),
             samples: 9,
+            terms: terms(),
             leases: 2,
             owed: 4_000_000,
             strikes: 0,
@@ -214,8 +284,17 @@ mod tests {
                 hedged_with: Some(peer(3)),
             }),
             peers: vec![line],
-            budget: BudgetUse { used: 16 << 20, total: 256 << 20 },
-            tuning: Tuning { chunk_time: Duration::from_millis(350), patience: 3, skeleton_ahead: 8_192 },
+            budget: BudgetUse { used: 16 << 20, headers: 2 << 20, total: 256 << 20 },
+            hedged: Hedged { requests: 3, bodies: 40, won: 38, duplicate_bytes: 20_000, left_bytes: 900_000 },
+            tuning: Tuning {
+                chunk_time: Duration::from_millis(350),
+                most_chunk_bytes: 16 << 20,
+                most_in_flight: 8,
+                patience: 3,
+                timeouts: (Duration::from_millis(750), Duration::from_secs(10)),
+                least_bandwidth: 10_000,
+                skeleton_ahead: 8_192,
+            },
             recommendations: vec![Recommendation::FasterDisk],
             recorder: reports.into_iter().map(|report| Entry { at, report }).collect(),
         }
@@ -229,7 +308,12 @@ mod tests {
             "limit    disk",
             "network 10 %, verify 0 %, import 90 % (execute 0 %, disk 70 %)",
             "for 120 ms, asked of",
-            "16 of 256 MiB",
+            "16 of 256 MiB, of these 2 for headers",
+            "40 bodies in 3 requests, 38 won; 20 KB came twice, 900 KB more may",
+            "is asked for 1750 KB at once, 975 KB in flight, 1290 ms, no longer 875 KB",
+            "chunks of 350 ms up to 16 MiB, 8 a peer; 3 times the expected time, 750 to 10000 ms",
+            "s ago  heights 5001 to 5040 asked of",
+            "has taken 300 ms, 150 were to be expected",
             "faster flushes",
             "9,000   2.5 MB/s  40 ms",
             "7 s ago  blamed",

@@ -32,13 +32,17 @@ impl SyncMachine {
         if done && let Some(lease) = self.take_lease(id) {
             self.lease_served(now, &lease);
         }
+        self.end_redundant(now);
     }
 
     /// Takes one body in, if it was asked for in this lease, is still needed, and fits.
     fn take_body(&mut self, now: Moment, id: LeaseId, body: ArrivedBody) {
         let cost = body.bytes.saturating_add(OVERHEAD_BYTES);
         let Some(lease) = self.leases.get_mut(id) else {
-            return self.act(Action::Release { ids: vec![body.id] });
+            if !self.bodies.holds(body.id) {
+                self.act(Action::Release { ids: vec![body.id] });
+            }
+            return;
         };
         lease.receive(now, cost);
         let peer = lease.peer;
@@ -49,10 +53,18 @@ impl SyncMachine {
             return self.refuse_body(now, id, body.id);
         };
         work.heights.remove_height(height);
+        let is_second = work.is_second;
         self.bodies.learn_size(body.bytes);
-        self.heard_from(now, peer);
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.receive(now, cost);
+        }
         if height <= self.skeleton.base().height {
+            self.hedging.duplicate(body.id, cost);
             return self.act(Action::Release { ids: vec![body.id] });
+        }
+        if self.bodies.get(height).is_some_and(|held| held.id == body.id) {
+            // The shell keeps the first copy.
+            return self.hedging.duplicate(body.id, cost);
         }
         if !self.pay(id, height, cost) {
             // More than we have room for: what came before is kept, the rest is asked for when there is room.
@@ -68,6 +80,7 @@ impl SyncMachine {
             return;
         }
         self.bodies.arrive(height, Held { id: body.id, cost, peer, verified: false });
+        self.hedging.receive(cost, is_second);
         self.extend(now, id);
     }
 
@@ -98,7 +111,10 @@ impl SyncMachine {
 
     /// Nobody asked for this: provable by what was asked and what came.
     fn refuse_body(&mut self, now: Moment, id: LeaseId, block: BlockId) {
-        self.act(Action::Release { ids: vec![block] });
+        // What another one has served stays: it was first.
+        if !self.bodies.holds(block) {
+            self.act(Action::Release { ids: vec![block] });
+        }
         if let Some(lease) = self.take_lease(id) {
             self.act(Action::Cancel { lease: id });
             let proof = Proof { block: Some(block), ..Proof::default() };
@@ -181,7 +197,7 @@ impl SyncMachine {
 
     /// The lowest linked height whose body is not held: everything waits for it.
     pub(super) fn head_of_line(&self) -> Option<Height> {
-        self.bodies.missing(self.skeleton.linked_range(), &crate::gaps::HeightRanges::EMPTY).first()
+        self.bodies.lowest_missing(self.skeleton.linked_range())
     }
 }
 

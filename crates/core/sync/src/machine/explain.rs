@@ -10,7 +10,9 @@ use crate::explain::{BudgetUse, Explain, Head, PeerLine, Tuning, Waited};
 use crate::lease::Work;
 use crate::limit::{self, Facts, Limit};
 use crate::peers::Peer;
+use crate::scheduler::BODY_LEASES_PER_PEER;
 use crate::status::WaitingFor;
+use crate::terms::Terms;
 
 impl SyncMachine {
     /// Books the time since the last step to the stage that it left behind.
@@ -45,7 +47,7 @@ impl SyncMachine {
         let limit = self.limit();
         let facts = advice::Facts {
             limit,
-            budget_short: self.budget.free() < self.bodies.expected_cost(),
+            budget_short: self.is_budget_short(),
             suspects_ourselves: self.blame.suspects_ourselves(),
         };
         let slowest = self.account.slowest();
@@ -60,11 +62,22 @@ impl SyncMachine {
             slowest: slowest.map(|(peer, waited)| Waited { peer, waited }),
             head: self.head_in_flight(now),
             peers: self.peers.iter().map(|(&id, peer)| self.peer_line(now, id, peer)).collect(),
-            budget: BudgetUse { used: status.budget_used, total: status.budget_total },
+            budget: BudgetUse {
+                used: status.budget_used,
+                headers: status.budget_headers,
+                total: status.budget_total,
+            },
+            hedged: self.hedging.sums(self.owed_bodies()),
             tuning: self.tuning(),
             recommendations: advice::advise(&facts),
             recorder: self.recorder.entries().cloned().collect(),
         }
+    }
+
+    /// Whether the budget keeps lines idle: it is full, or smaller than what all lines together should have in flight.
+    fn is_budget_short(&self) -> bool {
+        let lines: u64 = self.peers.values().map(|peer| peer.link.window()).sum();
+        self.budget.free() < self.bodies.expected_cost() || self.budget.total() < lines
     }
 
     /// What limits the rate, over the last seconds.
@@ -94,6 +107,7 @@ impl SyncMachine {
             bandwidth: peer.link.bandwidth(),
             rtt: peer.link.rtt(),
             samples: peer.link.samples(),
+            terms: Terms::of(&peer.link),
             leases: self.leases.of_peer(id).count(),
             owed: self.leases.owed_by(id),
             strikes: peer.strikes(),
@@ -102,7 +116,15 @@ impl SyncMachine {
     }
 
     fn tuning(&self) -> Tuning {
-        use crate::link::{CHUNK_TIME, PATIENCE};
-        Tuning { chunk_time: CHUNK_TIME, patience: PATIENCE, skeleton_ahead: self.skeleton_ahead() }
+        use crate::link::{CHUNK_TIME, LEAST_BANDWIDTH, MAX_CHUNK_BYTES, MAX_TIMEOUT, MIN_TIMEOUT, PATIENCE};
+        Tuning {
+            chunk_time: CHUNK_TIME,
+            most_chunk_bytes: MAX_CHUNK_BYTES,
+            most_in_flight: BODY_LEASES_PER_PEER,
+            patience: PATIENCE,
+            timeouts: (MIN_TIMEOUT, MAX_TIMEOUT),
+            least_bandwidth: LEAST_BANDWIDTH,
+            skeleton_ahead: self.skeleton_ahead(),
+        }
     }
 }

@@ -9,9 +9,12 @@ use crate::action::Action;
 use crate::blame::Fault;
 use crate::event::{LeaseEnd, LeaseId};
 use crate::lease::{Lease, Work};
-use crate::peers::Kind;
+use crate::peers::{Kind, Peer};
 use crate::report::{Proof, Report};
 use crate::scheduler::MAX_BODY_BYTES;
+use crate::terms::Reason;
+
+use core::time::Duration;
 
 /// A server may end an answer here; a shorter one of this size is complete in its way.
 const FULL_ANSWER_BYTES: u64 = crate::link::MAX_CHUNK_BYTES - MAX_BODY_BYTES;
@@ -56,8 +59,11 @@ impl SyncMachine {
         }
     }
 
-    /// Ends what is overdue.
+    /// Ends what is overdue. While the importer is offline nothing is.
     pub(super) fn expire_leases(&mut self, now: Moment) {
+        if self.clock_stands() {
+            return;
+        }
         let overdue: Vec<LeaseId> =
             self.leases.iter().filter(|(_, lease)| self.expiry(lease) <= now).map(|(id, _)| id).collect();
         for id in overdue {
@@ -70,8 +76,17 @@ impl SyncMachine {
 
     /// When this lease ends if nothing comes.
     pub(super) fn expiry(&self, lease: &Lease) -> Moment {
-        let last_byte = self.peers.get(&lease.peer).map_or(Moment::START, |peer| peer.last_byte);
-        lease.expires(last_byte)
+        let Some(peer) = self.peers.get(&lease.peer) else { return lease.expires(Moment::START) };
+        lease.expires(peer.last_byte).min(self.drips_at(lease, peer))
+    }
+
+    /// When this lease ends since its peer sends less than the slowest useful rate. What came is kept, the rest goes elsewhere.
+    fn drips_at(&self, lease: &Lease, peer: &Peer) -> Moment {
+        match lease.work {
+            Work::Bodies(_) => peer.drips_at(lease.asked, self.bodies.expected_cost()),
+            // Their bytes are seen at the end only; their deadline is short.
+            Work::Headers(_) | Work::Status => lease.deadline,
+        }
     }
 
     /// Ends a lease from our side; nobody is blamed.
@@ -86,6 +101,7 @@ impl SyncMachine {
         let lease = self.leases.end(id)?;
         if let Work::Bodies(work) = &lease.work {
             self.budget.release(work.reserved);
+            self.settle_hedges(work);
         }
         Some(lease)
     }
@@ -117,6 +133,20 @@ impl SyncMachine {
         }
     }
 
+    pub(super) fn learn_rtt(&mut self, peer: PeerId, first_byte: Duration) {
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.link.learn_rtt(first_byte);
+        }
+        self.tell_terms(peer, Reason::RoundTrip);
+    }
+
+    /// Tells people when a peer is asked by other terms than before.
+    pub(super) fn tell_terms(&mut self, peer: PeerId, reason: Reason) {
+        if let Some((from, to)) = self.peers.get_mut(&peer).and_then(Peer::tell_terms) {
+            self.report(Report::Tuned { peer, from, to, reason });
+        }
+    }
+
     /// A complete answer: the link is measured, the peer is as good as new.
     pub(super) fn peer_delivered(&mut self, now: Moment, lease: &Lease) {
         let first = lease.first_byte.unwrap_or(now);
@@ -126,14 +156,17 @@ impl SyncMachine {
             peer.delivered = now;
             lease.kind().into_iter().for_each(|kind| peer.clear(kind));
             peer.link.learn_bandwidth(lease.bytes, transfer);
-            if lease.alone {
-                peer.link.learn_rtt(first_byte);
-            }
+        }
+        self.tell_terms(lease.peer, Reason::Bandwidth);
+        if lease.alone {
+            self.learn_rtt(lease.peer, first_byte);
         }
         self.observe(now, lease.peer, Observation::Served { bytes: lease.bytes, first_byte, transfer });
     }
 
     fn lease_timed_out(&mut self, now: Moment, lease: &Lease) {
+        let Some(peer) = self.peers.get(&lease.peer) else { return };
+        let drips = lease.bodies().is_some() && self.drips_at(lease, peer) <= now;
         let Some(peer) = self.peers.get_mut(&lease.peer) else { return };
         match lease.first_byte.filter(|_| lease.is_flowing()) {
             Some(first) => peer.link.learn_bandwidth(lease.bytes, now.since(first)),
@@ -141,7 +174,8 @@ impl SyncMachine {
         }
         // Whose other answers came meanwhile is well: this one was lost.
         let is_well = peer.delivered > lease.asked;
-        if !lease.is_flowing()
+        self.tell_terms(lease.peer, Reason::TimedOut);
+        if (drips || !lease.is_flowing())
             && let Some(kind) = lease.kind()
         {
             self.strike(now, lease.peer, kind);

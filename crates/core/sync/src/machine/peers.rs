@@ -84,9 +84,9 @@ impl SyncMachine {
         self.tell_suspicion(before);
         if let Some(known) = self.peers.get_mut(&peer) {
             known.last_byte = now;
-            if lease.alone {
-                known.link.learn_rtt(now.since(lease.asked));
-            }
+        }
+        if lease.alone {
+            self.learn_rtt(peer, now.since(lease.asked));
         }
     }
 

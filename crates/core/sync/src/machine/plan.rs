@@ -25,7 +25,7 @@ const VERIFY_BLOCKS: usize = 256;
 const VERIFY_BATCHES: usize = 4;
 /// What a header costs in memory: itself, its certificate, its place in maps here and in the shell.
 const HEADER_COST: u64 = 1_024;
-/// Headers take at most this part of the budget.
+/// The skeleton takes at most this part of the budget.
 const HEADERS_SHARE: u64 = 8;
 /// How long a synced node that sees a better block waits for gossip to bring it: one slot of 2 s, and a second for the way.
 const GOSSIP_GRACE: Duration = Duration::from_secs(3);
@@ -40,6 +40,7 @@ impl SyncMachine {
         if self.wants_blocks(now) {
             self.plan_headers(now);
             self.plan_bodies(now);
+            self.plan_hedge(now);
         }
     }
 
@@ -62,7 +63,7 @@ impl SyncMachine {
             return;
         }
         let batch = self.new_batch();
-        self.importer.begin(batch, headers.iter().map(BlockRef::of).collect());
+        self.importer.begin(now, batch, headers.iter().map(BlockRef::of).collect());
         self.act(Action::Import { batch, headers });
     }
 
@@ -101,9 +102,21 @@ impl SyncMachine {
         while let Some(range) = missing.lowest(u64::from(HEADERS_PER_REQUEST))
             && let Some(peer) = self.header_peer(now, range.start)
         {
+            if self.budget.free() < HEADER_COST.saturating_mul(range.len()) {
+                return;
+            }
             self.ask_headers(now, peer, range);
+            self.count_headers();
             missing.remove(range);
         }
+    }
+
+    /// Books what headers cost: those in flight, those that are being verified, and the skeleton.
+    pub(super) fn count_headers(&mut self) {
+        let checking = self.checking.values().map(|checking| checking.headers.len()).sum::<usize>();
+        let here = self.skeleton.len().saturating_add(checking) as u64;
+        let all = here.saturating_add(self.leases.headers_owed());
+        self.budget.set_headers(all.saturating_mul(HEADER_COST));
     }
 
     /// Who is asked for headers from this height on: first those who have shown the target, then by speed.
@@ -214,7 +227,8 @@ impl SyncMachine {
     fn ask_for_bodies(&mut self, now: Moment, range: HeightRange, is_head: bool) -> Option<HeightRange> {
         let cost = self.bodies.expected_cost();
         let offer = self.body_offer(now, range, is_head)?;
-        let mut blocks = scheduler::chunk(&offer.link, cost, self.budget.free()).min(range.len());
+        let mut blocks =
+            scheduler::chunk(self.config.batch, &offer.link, cost, self.budget.free()).min(range.len());
         let mut reserve = cost.saturating_mul(blocks);
         if blocks == 0 {
             // Only the head of the line may go beyond: one block, for which there is always room once the head is imported.
@@ -224,13 +238,14 @@ impl SyncMachine {
         if !self.reserve(reserve, is_head.then_some(range.start)) {
             return None;
         }
-        self.ask_bodies(now, offer, asked, reserve);
+        let work = self.body_work(asked, reserve, false);
+        self.ask_bodies(now, offer, work);
         Some(asked)
     }
 
     /// Reserves bytes. For the head, which everything above waits for, the highest held bodies make room: they may have used its share, when each of
     /// them was the head itself.
-    fn reserve(&mut self, bytes: u64, head: Option<Height>) -> bool {
+    pub(super) fn reserve(&mut self, bytes: u64, head: Option<Height>) -> bool {
         while !self.budget.reserve(bytes, head.is_some()) {
             let above = self.bodies.highest().filter(|&highest| head.is_some_and(|head| highest > head));
             let Some(height) = above else { return false };
@@ -241,31 +256,44 @@ impl SyncMachine {
 
     /// Who finishes the beginning of this range the earliest; now and then, but never for the head, who is known least.
     fn body_offer(&self, now: Moment, range: HeightRange, is_head: bool) -> Option<Offer> {
-        let having = || self.peers.iter().filter(|(_, peer)| peer.has_body(range.start));
-        // Whoever rests keeps nobody from being asked.
-        let ready = having().filter(|(_, peer)| peer.is_ready(now));
-        let rank = ready.map(|(_, peer)| peer.rank(now)).min()?;
-        let offers = having()
-            .filter(|&(&id, peer)| {
-                peer.is_ready(now) && peer.rank(now) == rank && self.room_at(id, peer, is_head)
-            })
-            .map(|(&id, peer)| self.offer(id, peer));
+        let offers = self.body_offers(now, range.start, is_head);
         if !is_head && self.chunks.is_multiple_of(EXPLORE_EVERY) {
             return scheduler::least_known(offers);
         }
         scheduler::earliest(offers, self.bodies.expected_cost().saturating_mul(range.len()))
     }
 
-    fn ask_bodies(&mut self, now: Moment, offer: Offer, range: HeightRange, reserved: u64) {
+    /// Who may be asked for bodies from this height on: of those that are not set back further than others, who has room.
+    pub(super) fn body_offers(
+        &self,
+        now: Moment,
+        from: Height,
+        is_head: bool,
+    ) -> impl Iterator<Item = Offer> + '_ {
+        let having = move || self.peers.iter().filter(move |(_, peer)| peer.has_body(from));
+        // Whoever rests keeps nobody from being asked.
+        let rank = having().filter(|(_, peer)| peer.is_ready(now)).map(|(_, peer)| peer.rank(now)).min();
+        let able = having().filter(move |&(&id, peer)| {
+            peer.is_ready(now) && Some(peer.rank(now)) == rank && self.room_at(id, peer, is_head)
+        });
+        able.map(|(&id, peer)| self.offer(id, peer))
+    }
+
+    /// The request for the bodies of these heights, for which so many bytes are reserved.
+    pub(super) fn body_work(&self, range: HeightRange, reserved: u64, is_second: bool) -> BodyWork {
+        let heights = (range.start.0..range.end.0).map(Height);
+        let wanted = heights.filter_map(|height| Some((self.skeleton.id_at(height)?, height))).collect();
+        BodyWork { wanted, heights: range.into(), reserved, is_second }
+    }
+
+    pub(super) fn ask_bodies(&mut self, now: Moment, offer: Offer, work: BodyWork) {
         let Offer { peer, link, owed } = offer;
         self.chunks = self.chunks.wrapping_add(1);
-        let heights = range.start.0..range.end.0;
-        let ids: Vec<_> = heights.clone().filter_map(|h| self.skeleton.id_at(Height(h))).collect();
-        let wanted = ids.iter().copied().zip(heights.map(Height)).collect();
-        let work = BodyWork { wanted, heights: range.into(), reserved };
-        let deadline = now.after(link.timeout(owed.saturating_add(reserved)));
+        let ids: Vec<_> = work.heights.heights().filter_map(|height| self.skeleton.id_at(height)).collect();
+        let deadline = now.after(link.timeout(owed.saturating_add(work.reserved)));
         let mut lease = Lease::new(peer, Work::Bodies(work), now, deadline, link.silence());
         lease.alone = self.leases.of_peer(peer).next().is_none();
+        lease.ahead = owed;
         let lease = self.leases.grant(lease);
         self.act(Action::RequestBodies { lease, peer, ids, deadline: now.after(MAX_TIMEOUT) });
     }

@@ -42,10 +42,12 @@ impl SyncMachine {
     /// When the machine wants its next [`Tick`](crate::Event::Tick) at the latest; `None` if the one of each second will do.
     #[must_use]
     pub fn next_deadline(&self, now: Moment) -> Option<Moment> {
-        let leases = self.leases.iter().map(|(_, lease)| self.expiry(lease));
+        let running = self.leases.iter().filter(|_| !self.clock_stands());
+        let leases = running.map(|(_, lease)| self.expiry(lease));
         let retry = self.importer.failing().map(|failing| failing.retry_at);
         let rests = self.peers.values().map(crate::peers::Peer::rests_until);
-        leases.chain(rests.chain(retry).filter(|&at| at > now)).min()
+        let late = self.head_is_late_at(now);
+        leases.chain(rests.chain(retry).chain(late).filter(|&at| at > now)).min()
     }
 
     /// The state for people and programs.
@@ -67,6 +69,7 @@ impl SyncMachine {
             peers: self.peers.len(),
             leases: self.leases.len(),
             budget_used: self.budget.used(),
+            budget_headers: self.budget.headers(),
             budget_total: self.budget.total(),
             waiting_for: self.waiting_for(now),
             suspects_ourselves: self.blame.suspects_ourselves(),
@@ -84,7 +87,7 @@ impl SyncMachine {
         GateInput {
             slot,
             last_signed,
-            threshold_e4: self.threshold_e4,
+            threshold_e4: self.config.threshold_e4,
             activity: self.activity(),
             head: self.tip.head,
             target: self.targets.best(),

@@ -1,5 +1,6 @@
 //! The shell's side, and what must hold at its door.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use alys_chain::{BlockId, CertifiedHeader};
@@ -16,6 +17,8 @@ pub struct Shell {
     /// Bodies in memory, with their size.
     held: BTreeMap<BlockId, u64>,
     bad: BTreeSet<BlockId>,
+    /// Whose bodies are not the blocks'.
+    pub spoilers: BTreeSet<PeerId>,
     pub importing: Option<BatchId>,
     /// How often each body was asked for.
     pub asked: BTreeMap<BlockId, u32>,
@@ -25,8 +28,10 @@ impl Shell {
     pub fn open(&mut self, lease: LeaseId, peer: PeerId, ids: &[BlockId]) {
         assert!(self.used.insert(lease), "a lease id was used twice");
         for id in ids {
-            let twice = self.open.values().any(|(_, owed)| owed.contains(id));
-            assert!(!twice, "{id} was asked for twice at the same time");
+            let mut owing = self.open.values().filter(|(_, owed)| owed.contains(id));
+            assert!(owing.all(|(other, _)| *other != peer), "{id} was asked of the same peer twice");
+            let owing = self.open.values().filter(|(_, owed)| owed.contains(id)).count();
+            assert!(owing < 2, "{id} was asked of a third peer");
             assert!(!self.held.contains_key(id), "{id} was asked for although it is held");
             *self.asked.entry(*id).or_default() += 1;
         }
@@ -52,10 +57,18 @@ impl Shell {
                 self.open.get(lease)?;
             }
             Event::BodiesArrived { lease, bodies } => {
-                let (_, owed) = self.open.get_mut(lease)?;
+                let (peer, owed) = self.open.get_mut(lease)?;
                 for body in bodies {
                     owed.remove(&body.id);
-                    self.held.insert(body.id, body.bytes);
+                    // The first copy stays.
+                    if let Entry::Vacant(place) = self.held.entry(body.id) {
+                        place.insert(body.bytes);
+                        if self.spoilers.contains(peer) {
+                            self.bad.insert(body.id);
+                        } else {
+                            self.bad.remove(&body.id);
+                        }
+                    }
                 }
                 if owed.is_empty() {
                     self.open.remove(lease);
@@ -69,14 +82,6 @@ impl Shell {
             _ => {}
         }
         Some(event)
-    }
-
-    pub fn spoil(&mut self, id: BlockId, is_bad: bool) {
-        if is_bad {
-            self.bad.insert(id);
-        } else {
-            self.bad.remove(&id);
-        }
     }
 
     pub fn is_bad(&self, id: BlockId) -> bool {

@@ -130,6 +130,9 @@ impl World {
             let id = PeerId::from_bytes(&[7, u8::try_from(n).unwrap()]).unwrap();
             let peer = Peer::new(kind, &mut world.dice);
             world.peers.insert(id, peer);
+            if kind == Kind::BadBodies {
+                world.shell.spoilers.insert(id);
+            }
         }
         world
     }

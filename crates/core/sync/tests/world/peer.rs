@@ -180,7 +180,6 @@ impl World {
         for id in ids.iter().take(served) {
             let bytes = self.size_of(*id);
             let at = self.answer_in(peer, bytes);
-            self.shell.spoil(*id, kind == Kind::BadBodies);
             let id = if kind == Kind::Unrequested { BlockId([0xEE; 32]) } else { *id };
             self.later_event(at, Event::BodiesArrived { lease, bodies: vec![ArrivedBody { id, bytes }] });
         }

@@ -278,6 +278,7 @@ mod tests {
             peers: 1,
             leases: 0,
             budget_used: 0,
+            budget_headers: 0,
             budget_total: 0,
             waiting_for: WaitingFor::Peers,
             suspects_ourselves: false,

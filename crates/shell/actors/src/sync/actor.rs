@@ -163,6 +163,13 @@ impl SyncActor {
             Report::ImportFailing { reason, attempts, .. } => {
                 tracing::warn!(%reason, attempts, "blocks cannot be imported");
             }
+            Report::Tuned { peer, from, to, reason } => {
+                tracing::info!(?peer, %from, %to, %reason, "a peer is asked by other terms");
+            }
+            // Some of them a second on bad lines: the flight recorder keeps them, and counters count them.
+            Report::Hedged { heights, slow, with, .. } => {
+                tracing::debug!(from = %heights.start, ?slow, ?with, "a second peer is asked for the head of the line");
+            }
             Report::GateCrossed(crossing) => tell_crossing(crossing),
             other => tracing::info!(?other, "sync"),
         }

@@ -1,12 +1,14 @@
 //! The bodies that are held for the machine, and their check.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use alys_actor::{Context, Handler, Message, StopReason};
 use alys_chain::{BlockId, Body, CertifiedHeader};
 use alys_sync::{BatchId, Event, Fault};
 
 use super::actor::SyncActor;
+use super::news::size;
 use crate::chain::local::PreparedBlock;
 
 /// A body, and whether it was checked.
@@ -23,9 +25,17 @@ pub(super) enum Kept {
 pub(super) struct Held(BTreeMap<BlockId, Kept>);
 
 impl Held {
-    /// Takes bodies in.
-    pub fn take(&mut self, bodies: Vec<(BlockId, Body)>) {
-        self.0.extend(bodies.into_iter().map(|(id, body)| (id, Kept::Raw(body))));
+    /// Takes bodies in. Of one that is here the first copy stays: it may be checked already, and who served it answers for it. Returns the bytes
+    /// that came twice.
+    pub fn take(&mut self, bodies: Vec<(BlockId, Body)>) -> u64 {
+        let mut twice = 0;
+        for (id, body) in bodies {
+            match self.0.entry(id) {
+                Entry::Vacant(place) => drop(place.insert(Kept::Raw(body))),
+                Entry::Occupied(_) => twice += size(&body),
+            }
+        }
+        twice
     }
 
     /// Lets bodies go. Unknown ones are fine.

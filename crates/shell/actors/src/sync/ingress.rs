@@ -21,6 +21,17 @@ const BATCH_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a checkpoint may take to be written, or found and checked: the 30 s in which a node must have recovered.
 const CHECKPOINT_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How to catch up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartMode {
+    /// Every block is fetched and executed.
+    Full,
+    /// The state of a final block is fetched, then the blocks above it. Only a fresh node can begin so.
+    Snapshot,
+    /// Headers and certificates are followed, nothing else. Only a node that was set up as a light one does.
+    Light,
+}
+
 /// Begin to sync: from the durable head on, whatever that is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StartSync {
@@ -30,6 +41,8 @@ pub struct StartSync {
     pub target_height: Option<Height>,
     /// A block that is known from elsewhere to be on the chain: a chain that passes its height without it is not followed.
     pub checkpoint: Option<BlockRef>,
+    /// How; `None` as the node is set up.
+    pub mode: Option<StartMode>,
 }
 
 /// Stop, and give everything back.
@@ -215,6 +228,7 @@ const fn nothing_yet() -> SyncStatus {
         peers: 0,
         leases: 0,
         budget_used: 0,
+        budget_headers: 0,
         budget_total: 0,
         waiting_for: WaitingFor::Start,
         suspects_ourselves: false,

@@ -83,7 +83,7 @@ impl Handler<LeaseNews> for SyncActor {
                 let arrived = |(id, body): &(BlockId, _)| ArrivedBody { id: *id, bytes: news::size(body) };
                 let arrivals: Vec<ArrivedBody> = bodies.iter().map(arrived).collect();
                 self.parts.metrics.received(arrivals.iter().map(|body| body.bytes).sum());
-                self.held.take(bodies);
+                self.parts.metrics.came_twice(self.held.take(bodies));
                 self.step(ctx, Event::BodiesArrived { lease, bodies: arrivals });
             }
             News::Progress => self.step(ctx, Event::LeaseProgress { lease }),

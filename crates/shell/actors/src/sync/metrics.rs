@@ -46,7 +46,7 @@ pub struct SyncMetrics {
     pub peers: Gauge,
     /// Requests in flight.
     pub requests: Gauge,
-    /// Bytes of bodies that are held or reserved.
+    /// Bytes of headers and bodies that are held or reserved.
     pub held: Gauge,
     /// Conditions of the gate, when it was last asked: 1 where one holds.
     pub conditions: Family<OfGate, Gauge>,
@@ -58,6 +58,10 @@ pub struct SyncMetrics {
     pub bodies_verified: Counter,
     /// Bytes of bodies that came.
     pub body_bytes: Counter,
+    /// Bytes of bodies that came although they were here: of requests to a second peer.
+    pub duplicate_bytes: Counter,
+    /// Times that a second peer was asked for the head of the line.
+    pub hedges: Counter,
     /// Requests that ended, by how they did.
     pub ended: Family<Ended, Counter>,
     /// What peers were seen to do.
@@ -83,7 +87,7 @@ impl SyncMetrics {
         to.register("blocks_per_second", "Blocks that became durable a second, lately", self.rate.clone());
         to.register("peers", "Peers that may be asked", self.peers.clone());
         to.register("requests", "Requests in flight", self.requests.clone());
-        to.register_with_unit("held", "Bodies held or reserved", Unit::Bytes, self.held.clone());
+        to.register_with_unit("held", "Headers and bodies held or reserved", Unit::Bytes, self.held.clone());
         let conditions = "Conditions for producing when last asked: 1 where one holds";
         to.register("gate_condition", conditions, self.conditions.clone());
         let crossings = "Times that the gate opened or closed, and stayed so";
@@ -91,6 +95,10 @@ impl SyncMetrics {
         to.register("headers_verified", "Headers checked and good", self.headers_verified.clone());
         to.register("bodies_verified", "Bodies checked and good", self.bodies_verified.clone());
         to.register_with_unit("bodies_received", "Bodies that came", Unit::Bytes, self.body_bytes.clone());
+        let twice = "Bodies that came although they were here";
+        to.register_with_unit("bodies_duplicate", twice, Unit::Bytes, self.duplicate_bytes.clone());
+        let hedges = "Times that a second peer was asked for the head of the line";
+        to.register("hedges", hedges, self.hedges.clone());
         to.register("requests_ended", "Requests, by how they ended", self.ended.clone());
         to.register("peers_observed", "What peers were seen to do", self.observed.clone());
         to.register("import_failures", "Imports that failed", self.import_failures.clone());
@@ -135,6 +143,10 @@ impl SyncMetrics {
         self.body_bytes.inc_by(bytes);
     }
 
+    pub(super) fn came_twice(&self, bytes: u64) {
+        self.duplicate_bytes.inc_by(bytes);
+    }
+
     pub(super) fn ended(&self, end: &LeaseEnd) {
         let end = match end {
             LeaseEnd::Served => "served",
@@ -164,6 +176,7 @@ impl SyncMetrics {
         match report {
             Report::ImportFailing { .. } => drop(self.import_failures.inc()),
             Report::Stalled { .. } => drop(self.stalls.inc()),
+            Report::Hedged { .. } => drop(self.hedges.inc()),
             Report::GateCrossed(crossing) => {
                 let to = if crossing.open { "open" } else { "closed" };
                 self.crossings.get_or_create(&Crossed { to }).inc();

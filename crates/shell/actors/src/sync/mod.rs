@@ -45,7 +45,8 @@ pub use desk::{CheckpointDesk, Examined, Recovered};
 pub use ingress::{
     AuthorityIdentified, Behind, CanProduceBlocks, CreateCheckpoint, GetExplain, GetPartition,
     GetProvenHeads, GetSyncStatus, Inbox, PauseSync, PeerConnected, PeerDisconnected, PeerDiscovered,
-    ProcessBlockBatch, RecoverFromCheckpoint, ResumeSync, StartSync, StopSync, SyncMailbox, mailbox,
+    ProcessBlockBatch, RecoverFromCheckpoint, ResumeSync, StartMode, StartSync, StopSync, SyncMailbox,
+    mailbox,
 };
 pub use metrics::SyncMetrics;
 pub use ports::{ChainPort, NetworkPort, PeerPort};

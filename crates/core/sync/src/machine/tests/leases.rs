@@ -184,3 +184,48 @@ fn when_all_peers_fall_silent_we_suspect_ourselves_and_keep_the_target() {
     assert!(suspected && story.machine.status(story.now).suspects_ourselves);
     assert_eq!(story.machine.status(story.now).target, Some(Height(10)));
 }
+
+/// What comes is kept, and the request ends long before its deadline could, each time a little is brought. After three of them the peer is set back.
+#[test]
+fn a_peer_that_drips_loses_its_requests_early_and_soon_gets_no_more() {
+    let blocks = chain(GENESIS, 1..=99, 1);
+    let mut story = Story::started(Tip::genesis(GENESIS.id));
+    story.machine.config.hedges = false;
+    story.connect(1, blocks.last().copied());
+    story.serve_headers(&blocks, 0);
+    let (mut brought, mut ended) = (0, 0);
+    let mut open = story.bodies_asked();
+    for _ in 0..1_000 {
+        let Some((lease, _, ids)) = open.clone() else {
+            story.wait(100);
+            open = story.bodies_asked();
+            continue;
+        };
+        let asked = story.now;
+        // Small bodies, three a second: never silent, a good part of what it was asked for.
+        for id in ids {
+            story.wait(330);
+            if story.out.contains(&Action::Cancel { lease }) {
+                break;
+            }
+            story.send(Event::BodiesArrived { lease, bodies: vec![ArrivedBody { id, bytes: 300 }] });
+            brought += 1;
+        }
+        assert!(story.now.since(asked) < Duration::from_millis(3_700), "well before ten seconds");
+        ended += 1;
+        open = story.bodies_asked();
+        if story.machine.peers[&peer(1)].strikes() >= 3 {
+            break;
+        }
+    }
+    assert!(ended <= 3, "{ended} of them, or several at once");
+    assert!(story.machine.peers[&peer(1)].rank(story.now) > 0);
+    assert_eq!(
+        story
+            .machine
+            .bodies
+            .missing(story.machine.skeleton.linked_range(), &crate::gaps::HeightRanges::EMPTY)
+            .len(),
+        99 - brought
+    );
+}

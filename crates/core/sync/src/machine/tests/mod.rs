@@ -1,8 +1,10 @@
 //! Stories of the machine, event by event. The random ones are in `tests/sync_world.rs`.
 
 mod branches;
+mod clock;
 mod commands;
 mod gate;
+mod hedge;
 mod import;
 mod leases;
 

@@ -11,7 +11,7 @@ mod stage;
 use std::collections::{BTreeMap, BTreeSet};
 
 use alys_actor::{Context, Handler, Message, Stream, TaskHandle};
-use alys_chain::{BlockId, BlockRef, Height};
+use alys_chain::{BlockId, BlockRef};
 use alys_sync::snapshot::{Action, Begun, Event, Report, SnapshotMachine};
 use alys_sync::{LeaseEnd, LeaseId, Mode, SyncStatus};
 use alys_wire::{PeerId, Request};
@@ -56,8 +56,7 @@ impl Message for InstallEnded {
 impl SyncActor {
     /// Begins to fetch a state, if that is how a fresh node is to begin. Returns whether it does.
     pub(super) fn begin_with_a_state(&mut self, ctx: &mut Context<Self>) -> bool {
-        let fresh = self.view.borrow().head.height == Height::ZERO;
-        if !self.parts.config.from_state || self.forgoes_state || !fresh || self.seed.order.is_none() {
+        if self.forgoes_state || !self.seed.order.is_some_and(|order| self.begins_with_a_state(&order)) {
             return false;
         }
         if self.fetch.is_none() && !self.fetch_begins {

@@ -8,7 +8,7 @@ use alys_sync::{Fault, Mode};
 
 use super::history::{HISTORY, Lie, Served};
 use super::world::{Setting, World};
-use crate::sync::{StartSync, SyncMailbox};
+use crate::sync::{StartMode, StartSync, SyncMailbox};
 
 /// How high the peers of these stories are: enough for every state.
 const TOP: u64 = 20;
@@ -30,6 +30,7 @@ enum Say {
     StartTowardsWhatIsHere,
     StartWithABlockThatIsNotOurs,
     StartWithABlockOfTheFuture,
+    StartIn(StartMode),
     Pause,
     Resume,
     Stop,
@@ -52,16 +53,19 @@ const TABLE: &[(State, &[(Say, &str)])] = &[
             (Say::StartTowardsWhatIsHere, "the height to stop at is below the durable head"),
             (Say::StartWithABlockThatIsNotOurs, "the store has block "),
             (Say::StartWithABlockOfTheFuture, "no block can have height 5 and slot 999999 by now"),
+            (Say::StartIn(StartMode::Snapshot), "only a fresh node can begin with a state"),
+            (Say::StartIn(StartMode::Light), "this node executes blocks"),
             (Say::Create, DONE),
             (Say::Recover, DONE),
             (Say::Batch, DONE),
-            (Say::Start, DONE),
+            (Say::StartIn(StartMode::Full), DONE),
         ],
     ),
     (
         State::Discovering,
         &[
             (Say::Start, "sync runs already"),
+            (Say::StartIn(StartMode::Snapshot), "sync runs already"),
             (Say::Resume, "sync is not paused"),
             (Say::Create, "no block but genesis is final"),
             (Say::Recover, "no usable checkpoint: there is none"),
@@ -157,6 +161,7 @@ async fn say(sync: &SyncMailbox, what: Say) -> Result<(), String> {
         Say::StartWithABlockOfTheFuture => {
             StartSync { checkpoint: Some(named(5, 999_999, BlockId([9; 32]))), ..start }
         }
+        Say::StartIn(mode) => StartSync { mode: Some(mode), ..start },
         Say::Pause => return sync.pause_sync().await.map_err(|why| why.to_string()),
         Say::Resume => return sync.resume_sync().await.map_err(|why| why.to_string()),
         Say::Stop => return sync.stop_sync().await.map_err(|why| why.to_string()),
@@ -222,4 +227,34 @@ async fn a_paused_one_imports_nothing_until_it_is_resumed() {
 #[tokio::test(start_paused = true)]
 async fn one_whose_importer_fails_can_still_be_told_to_stop() {
     row(State::Failed).await;
+}
+
+/// A node that was not told to begin.
+async fn waiting(light: bool) -> World {
+    let mut setting = Setting::default();
+    setting.config.auto_start = false;
+    setting.config.light = light;
+    World::new(setting).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_light_node_executes_nothing_whatever_it_is_told() {
+    let world = waiting(true).await;
+    for mode in [StartMode::Full, StartMode::Snapshot] {
+        let why = say(&world.sync, Say::StartIn(mode)).await.unwrap_err();
+        assert!(why.starts_with("this node is light"), "{why}");
+    }
+    say(&world.sync, Say::StartIn(StartMode::Light)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_can_begin_with_a_state_but_then_names_nothing_below_it() {
+    let world = waiting(false).await;
+    let order = StartSync { mode: Some(StartMode::Snapshot), ..StartSync::default() };
+    let bound = StartSync { target_height: Some(Height(9)), ..order };
+    let why = world.sync.start_sync(bound).await.unwrap_err().to_string();
+    assert!(why.starts_with("what lies below a fetched state is not looked at"), "{why}");
+    world.sync.start_sync(order).await.unwrap();
+    let why = world.sync.start_sync(order).await.unwrap_err().to_string();
+    assert_eq!(why, "the state of a final block is being fetched");
 }
