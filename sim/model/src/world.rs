@@ -71,8 +71,8 @@ struct World<'a> {
     queue: BTreeMap<(Moment, u64), Happening>,
     sequence: u64,
     open: BTreeMap<LeaseId, usize>,
-    /// Who was asked for each range of headers that is not verified yet.
-    asked: BTreeMap<LeaseId, usize>,
+    /// Who was asked for each range of headers that is not verified yet, and the bytes of it.
+    asked: BTreeMap<LeaseId, (usize, u64)>,
     statuses: BTreeMap<usize, LeaseId>,
     fruitful: BTreeSet<LeaseId>,
     held: BTreeMap<BlockId, (u64, bool)>,
@@ -339,8 +339,8 @@ impl<'a> World<'a> {
         );
         self.out.peers[place].leases += 1;
         self.out.overhead_bytes += REQUEST_BYTES;
-        if matches!(load, Load::Headers(_)) {
-            self.asked.insert(lease, place);
+        if let Load::Headers(headers) = &load {
+            self.asked.insert(lease, (place, HEADER_BYTES * headers.len() as u64));
         }
         let model = self.scenario.peers[place];
         let there = self.now.after(model.rtt / 2);
@@ -363,7 +363,7 @@ impl<'a> World<'a> {
     }
 
     fn verify_headers(&mut self, lease: LeaseId, headers: &[CertifiedHeader]) {
-        let place = self.asked.remove(&lease);
+        let place = self.asked.remove(&lease).map(|(place, _)| place);
         let bad = place.is_some_and(|place| self.scenario.peers[place].conduct == Conduct::BadApprovals);
         if let Some(place) = place {
             self.out.peers[place].ranges_verified += 1;
@@ -427,7 +427,12 @@ impl<'a> World<'a> {
         if let Some((used, total)) = self.scheduler.budget(self.now) {
             let seed = self.scenario.seed;
             assert!(used <= total, "seed {seed}: {used} bytes reserved of {total}");
-            assert!(self.held_bytes <= used, "seed {seed}: {} bytes held, {used} reserved", self.held_bytes);
+            let on_the_way = self.asked.iter().filter(|(lease, _)| self.open.contains_key(lease));
+            let held = self.held_bytes + on_the_way.map(|(_, &(_, bytes))| bytes).sum::<u64>();
+            assert!(
+                held <= used,
+                "seed {seed}: {held} bytes held or on their way as headers, {used} reserved"
+            );
         }
     }
 

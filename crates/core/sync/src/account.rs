@@ -71,6 +71,8 @@ pub struct Account {
     seconds: VecDeque<Second>,
     stage: Stage,
     since: Moment,
+    /// Time with the batch that is out: the importer tells where it went when it is done.
+    untold: Duration,
 }
 
 impl Account {
@@ -81,6 +83,9 @@ impl Account {
         let before = core::mem::replace(&mut self.stage, stage);
         if took.is_zero() {
             return;
+        }
+        if before == Stage::Import {
+            self.untold += took;
         }
         let second = self.second(now);
         match before {
@@ -100,6 +105,8 @@ impl Account {
 
     /// Books what the importer told of a batch.
     pub fn imported(&mut self, now: Moment, execute: Duration, commit: Duration) {
+        self.turn(now, self.stage);
+        self.untold = Duration::ZERO;
         let second = self.second(now);
         second.spent.execute += execute;
         second.spent.commit += commit;
@@ -115,6 +122,12 @@ impl Account {
         }
         let last = self.seconds.len().saturating_sub(1);
         &mut self.seconds[last]
+    }
+
+    /// Time with the batch that is out, of which nothing is told yet.
+    #[must_use]
+    pub const fn untold(&self) -> Duration {
+        self.untold
     }
 
     /// The sums over the window.
@@ -168,6 +181,20 @@ mod tests {
         assert_eq!((spent.network, spent.verify, spent.import, spent.idle), (ms(150), ms(20), ms(30), ms(5)));
         assert_eq!((spent.execute, spent.commit), (ms(20), ms(5)));
         assert_eq!(account.slowest(), Some((peer(1), ms(100))));
+    }
+
+    #[test]
+    fn of_the_batch_that_is_out_nothing_is_told_yet() {
+        let mut account = Account::default();
+        account.turn(at(0), Stage::Import);
+        account.turn(at(100), Stage::Import);
+        assert_eq!(account.untold(), ms(100));
+        account.imported(at(130), ms(20), ms(5));
+        account.turn(at(130), Stage::Import);
+        assert_eq!((account.untold(), account.spent().import), (ms(0), ms(130)));
+        account.turn(at(140), Stage::Idle);
+        account.turn(at(190), Stage::Idle);
+        assert_eq!(account.untold(), ms(10));
     }
 
     #[test]

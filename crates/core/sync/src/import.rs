@@ -14,7 +14,9 @@ use crate::event::BatchId;
 
 /// How many blocks are committed at once. More adds latency without making the commit cheaper per block; fewer pay for the disk's flush
 /// too often.
-pub const BATCH_BLOCKS: usize = 256;
+const BATCH_BLOCKS: usize = 256;
+/// The first batch is smaller: until it ends nobody knows how fast the importer is, nor what holds it up.
+const FIRST_BATCH_BLOCKS: usize = 64;
 /// How many bytes are committed at once: with 100 KB blocks 80 of them; the database writes 8 MB in some 10 ms.
 pub const BATCH_BYTES: u64 = 8 << 20;
 /// The first pause after a failure; doubles up to the longest.
@@ -47,6 +49,8 @@ pub struct Importer {
     batch: Option<(BatchId, Vec<BlockRef>)>,
     since: Moment,
     failing: Option<Failing>,
+    /// Whether a batch has come to its end.
+    is_known: bool,
 }
 
 impl Importer {
@@ -68,6 +72,12 @@ impl Importer {
         self.failing.is_some() || (self.is_busy() && now.since(self.since) >= STANDS_STILL_AFTER)
     }
 
+    /// How many blocks the next batch may have.
+    #[must_use]
+    pub const fn batch_blocks(&self) -> usize {
+        if self.is_known { BATCH_BLOCKS } else { FIRST_BATCH_BLOCKS }
+    }
+
     /// The batch went.
     pub fn begin(&mut self, now: Moment, id: BatchId, blocks: Vec<BlockRef>) {
         (self.batch, self.since) = (Some((id, blocks)), now);
@@ -75,7 +85,9 @@ impl Importer {
 
     /// There is a verdict on the batch; `None` if it is not the one that is out.
     pub fn end(&mut self, id: BatchId) -> Option<Vec<BlockRef>> {
-        self.batch.take_if(|(batch, _)| *batch == id).map(|(_, blocks)| blocks)
+        let (_, blocks) = self.batch.take_if(|(batch, _)| *batch == id)?;
+        self.is_known = true;
+        Some(blocks)
     }
 
     /// It works. Returns how many attempts had failed before.
@@ -124,7 +136,9 @@ mod tests {
         assert!(!importer.is_free(at(0)) && importer.is_busy());
         assert!(!importer.is_offline(at(9_999)) && importer.is_offline(at(10_000)));
         assert_eq!(importer.end(BatchId(2)), None);
+        assert_eq!(importer.batch_blocks(), FIRST_BATCH_BLOCKS);
         assert_eq!(importer.end(BatchId(1)).map(|b| b.len()), Some(1));
+        assert_eq!(importer.batch_blocks(), BATCH_BLOCKS);
         assert_eq!(importer.end(BatchId(1)), None);
         assert_eq!(importer.succeed(), None);
     }

@@ -63,6 +63,8 @@ impl fmt::Display for Limit {
 pub struct Facts {
     /// Where the time went.
     pub spent: Spent,
+    /// Of the time of the import, what belongs to a batch that is out: where it went is not told yet.
+    pub untold: Duration,
     /// Who was waited for the longest, and how long.
     pub slowest: Option<(PeerId, Duration)>,
     /// How many peers can serve what is wanted.
@@ -77,7 +79,7 @@ pub fn decide(facts: &Facts) -> Limit {
     if working.is_zero() {
         Limit::Nothing
     } else if import * 100 >= working * BUSY_PERCENT {
-        importer(import, execute, commit)
+        importer(import.saturating_sub(facts.untold), execute, commit)
     } else if verify > network {
         Limit::Verify
     } else {
@@ -85,6 +87,7 @@ pub fn decide(facts: &Facts) -> Limit {
     }
 }
 
+/// Which part of it. Before the first batch has told, execution is assumed: it is the larger part of an importer that nothing holds up.
 fn importer(import: Duration, execute: Duration, commit: Duration) -> Limit {
     let elsewhere = import.saturating_sub(execute + commit);
     if elsewhere > execute.max(commit) {
@@ -119,7 +122,7 @@ mod tests {
     fn spent(times: [u64; 5]) -> Facts {
         let [network, verify, import, execute, commit] = times.map(ms);
         let spent = Spent { network, verify, import, execute, commit, ..Spent::default() };
-        Facts { spent, slowest: None, able: 8 }
+        Facts { spent, untold: Duration::ZERO, slowest: None, able: 8 }
     }
 
     #[test]
@@ -138,6 +141,15 @@ mod tests {
         for (times, limit) in table {
             assert_eq!(decide(&spent(times)), limit, "{times:?}");
         }
+    }
+
+    #[test]
+    fn a_batch_that_is_out_says_nothing_of_the_importer() {
+        let slow_disk = spent([0, 0, 9_000, 300, 1_000]);
+        assert_eq!(decide(&slow_disk), Limit::CappedImporter);
+        assert_eq!(decide(&Facts { untold: ms(7_600), ..slow_disk }), Limit::Disk);
+        let first = spent([0, 0, 500, 0, 0]);
+        assert_eq!(decide(&Facts { untold: ms(500), ..first }), Limit::Execute);
     }
 
     #[test]

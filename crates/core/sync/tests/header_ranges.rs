@@ -1,40 +1,21 @@
 //! Whom ranges of headers are asked of, where some peers bring nothing.
 
+#![allow(clippy::unwrap_used, reason = "a test that meets None has failed")]
+
+mod blocks;
+
 use core::time::Duration;
 
-use alys_chain::{
-    AuthorityIndex, BlockId, Certificate, CertifiedHeader, Hash, Header, Height, Moment, SetId, SetQuorum,
-    Slot,
-};
+use alys_chain::{CertifiedHeader, Height, Moment, Slot};
 use alys_sync::{Action, Config, Event, LeaseId, Start, SyncMachine, Tip};
 use alys_wire::PeerId;
+use blocks::{GENESIS, peer};
 
 /// Three full ranges.
 const BLOCKS: u64 = 1_536;
 
 fn chain() -> Vec<CertifiedHeader> {
-    let mut parent = BlockId([0; 32]);
-    (1..=BLOCKS)
-        .map(|height| {
-            let (height, slot) = (Height(height), Slot(height));
-            let header = Header {
-                height,
-                slot,
-                parent,
-                body_root: Hash::default(),
-                state_root: Hash::default(),
-                proposer: AuthorityIndex(0),
-            };
-            parent = header.id();
-            let quorum = SetQuorum { set: SetId(0), signers: 1, signature: [0; 48] };
-            let certificate = Certificate { slot, height, block: parent, quorum, joint: None };
-            CertifiedHeader { header, certificate }
-        })
-        .collect()
-}
-
-fn peer(n: u8) -> PeerId {
-    PeerId::from_bytes(&[n]).unwrap()
+    blocks::chain(GENESIS, 1..=BLOCKS, 1)
 }
 
 fn at(millis: u64) -> Moment {
@@ -54,7 +35,7 @@ fn asked(actions: &[Action]) -> Vec<(LeaseId, PeerId, Height)> {
 #[test]
 fn who_waits_for_the_lowest_range_may_bring_it() {
     let chain = chain();
-    let tip = Tip::genesis(BlockId([0; 32]));
+    let tip = Tip::genesis(GENESIS.id);
     let mut machine = SyncMachine::new(Config::default(), tip);
     let tick = || Event::Tick { slot: Slot(BLOCKS) };
     let mut actions = machine.step(at(0), tick());

@@ -85,7 +85,8 @@ impl SyncMachine {
     pub fn limit(&self) -> Limit {
         let next = self.skeleton.base().height.saturating_add(1);
         let able = self.peers.values().filter(|peer| peer.has_body(next)).count();
-        limit::decide(&Facts { spent: self.account.spent(), slowest: self.account.slowest(), able })
+        let (spent, untold) = (self.account.spent(), self.account.untold());
+        limit::decide(&Facts { spent, untold, slowest: self.account.slowest(), able })
     }
 
     fn head_in_flight(&self, now: Moment) -> Option<Head> {

@@ -9,7 +9,7 @@ use alys_wire::PeerId;
 use super::{SyncMachine, Verifying};
 use crate::action::Action;
 use crate::bodies::OVERHEAD_BYTES;
-use crate::import::{BATCH_BLOCKS, BATCH_BYTES};
+use crate::import::BATCH_BYTES;
 use crate::lease::{BodyWork, Lease, Work};
 use crate::link::MAX_TIMEOUT;
 use crate::peers::Peer;
@@ -56,7 +56,7 @@ impl SyncMachine {
             return;
         }
         let from = self.skeleton.base().height.saturating_add(1);
-        let heights = self.bodies.importable(from, BATCH_BLOCKS, BATCH_BYTES);
+        let heights = self.bodies.importable(from, self.importer.batch_blocks(), BATCH_BYTES);
         let headers: Vec<_> =
             heights.iter().filter_map(|&h| self.skeleton.get(h)).map(|entry| entry.header).collect();
         if headers.is_empty() {

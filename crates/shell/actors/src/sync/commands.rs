@@ -67,7 +67,8 @@ impl SyncActor {
     /// Whether this order begins with a state: as it says, or else as the node is set up.
     pub(super) fn begins_with_a_state(&self, order: &StartSync) -> bool {
         let is_fresh = self.view.borrow().head.height == Height::ZERO;
-        let wants = order.mode.map_or(self.parts.config.from_state, |mode| mode == StartMode::Snapshot);
+        let as_set_up = self.parts.config.from_state && !self.forgoes_state;
+        let wants = order.mode.map_or(as_set_up, |mode| mode == StartMode::Snapshot);
         is_fresh && wants
     }
 
@@ -78,6 +79,8 @@ impl SyncActor {
             // The machine runs, and says so.
             return self.command(ctx, Event::Start(self.start_of(&order)), self.seed);
         }
+        // Nobody offered one before; now it is asked for again.
+        self.forgoes_state = false;
         self.seed = Seed { order: Some(order), paused: false };
         self.begin_with_a_state(ctx);
         ctx.checkpoint(self.seed);
