@@ -17,9 +17,10 @@ use crate::room::{Guests, Room};
 use crate::rows::{Net, Row, Weather};
 use crate::stages::rate;
 
-/// The part of the committed share that must be reached. On a busy machine with few cores a row may lose nearly half of its share without any
-/// fault of the code, so more would be noise; a stage that waits where it did not before, or that works block by block, costs more than half.
-const TOLERANCE: f64 = 0.5;
+/// The part of the committed share that must be reached. In runs one behind the other on the same machine the shares of a row differed by up to a quarter, on a
+/// busy machine they are higher, not lower (docs/performance.md has the runs); a row that falls has three tries. Approvals checked at twice their price
+/// halve the rows of empty blocks.
+const TOLERANCE: f64 = 0.75;
 /// Blocks a second that the importer takes in the rows of uneven links: less than two cores can do, so that these rows show what the links and the
 /// scheduler do to it, on any machine.
 const CAP: u64 = 2_000;
@@ -127,9 +128,9 @@ mod tests {
     #[test]
     fn a_row_that_falls_is_named() {
         let committed = shares(&[("near", 0.8), ("far", 0.5)]);
-        assert!(fallen(&committed, &shares(&[("near", 0.41), ("far", 0.26)])).is_empty(), "within tolerance");
+        assert!(fallen(&committed, &shares(&[("near", 0.61), ("far", 0.38)])).is_empty(), "within tolerance");
         assert!(fallen(&committed, &shares(&[("near", 1.2), ("far", 0.9)])).is_empty(), "better is fine");
-        assert_eq!(fallen(&committed, &shares(&[("near", 0.39), ("far", 0.5)])), ["near"]);
+        assert_eq!(fallen(&committed, &shares(&[("near", 0.59), ("far", 0.5)])), ["near"]);
         assert_eq!(fallen(&committed, &shares(&[("near", f64::NAN), ("far", 0.5)])), ["near"]);
     }
 

@@ -21,7 +21,7 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Everything that CI does: lint, test, sim. Installs what the tests need.
+    /// Everything that CI does: lint, test, sim, bench check. Installs what the tests need.
     Ci,
     /// All tests.
     Test {
