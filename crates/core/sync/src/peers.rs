@@ -184,11 +184,15 @@ impl Peer {
         })
     }
 
-    /// It did not deliver: it rests, longer each time.
+    /// It did not deliver: it rests, longer each time. What else fails while it rests was asked before: one stall of a line with eight requests is one
+    /// failure, and not a rest of a minute.
     pub fn fail(&mut self, now: Moment) {
+        if !self.is_ready(now) {
+            return;
+        }
         let rest = FIRST_REST.saturating_mul(1 << self.failures.min(6)).min(LONGEST_REST);
         self.failures = self.failures.saturating_add(1);
-        self.rests_until = self.rests_until.max(now.after(rest));
+        self.rests_until = now.after(rest);
     }
 
     /// It delivered in full.
@@ -214,6 +218,15 @@ mod tests {
 
     const fn at(millis: u64) -> Moment {
         Moment(Duration::from_millis(millis))
+    }
+
+    #[test]
+    fn requests_that_fail_together_are_one_failure() {
+        let mut peer = Peer::default();
+        (0..8).for_each(|n| peer.fail(at(n)));
+        assert_eq!(peer.rests_until(), at(0).after(FIRST_REST));
+        peer.fail(peer.rests_until());
+        assert_eq!(peer.rests_until().since(at(1_000)), FIRST_REST * 2, "the next one is the second");
     }
 
     #[test]
