@@ -54,11 +54,11 @@ impl Kind {
 
     const fn load(self) -> Load {
         match self {
-            Self::Empty => Load { transactions: 0, calldata: 0 },
-            Self::Calldata => Load { transactions: 1, calldata: 100_000 },
-            Self::Calldata10k => Load { transactions: 1, calldata: 10_000 },
-            Self::Transfers => Load { transactions: TRANSFERS, calldata: 0 },
-            Self::Megabyte => Load { transactions: MEGABYTE_PARTS, calldata: 125_000 },
+            Self::Empty => Load::new(0, 0),
+            Self::Calldata => Load::new(1, 100_000),
+            Self::Calldata10k => Load::new(1, 10_000),
+            Self::Transfers => Load::new(TRANSFERS, 0),
+            Self::Megabyte => Load::new(MEGABYTE_PARTS, 125_000),
         }
     }
 
@@ -132,13 +132,18 @@ pub struct History {
 
 /// So many blocks of a kind, for so many sources: generated if they are not there.
 pub fn prepare(kind: Kind, blocks: u64, sources: usize) -> Result<History> {
-    let name = format!("v{VERSION}-{}-{blocks}-by-{AUTHORITIES}-in-{SIGNER_SETS}", kind.name());
+    keep(kind.name(), Plan { blocks, load: kind.load() }, blocks, sources)
+}
+
+/// A history by name, for so many sources, in whose network so many slots are over at least: generated if it is not there.
+pub fn keep(name: &str, plan: Plan, slots: u64, sources: usize) -> Result<History> {
+    let name = format!("v{VERSION}-{name}-{}-by-{AUTHORITIES}-in-{SIGNER_SETS}", plan.blocks);
     let place = target().join("bench-history").join(name);
     let first = place.join("source-0");
     if !first.exists() {
         let unfinished = place.join("unfinished");
         fs::remove_dir_all(&unfinished).ok();
-        generate(kind, blocks, &unfinished)?;
+        generate(plan, slots, &unfinished)?;
         fs::rename(&unfinished, &first).context("the history cannot be put in its place")?;
     }
     let directories: Vec<PathBuf> =
@@ -162,20 +167,24 @@ fn describe(directory: &Path) -> Result<(String, f64)> {
     Ok((head.to_string(), u32::try_from(body.0.len())?.into()))
 }
 
-fn generate(kind: Kind, blocks: u64, root: &Path) -> Result<()> {
-    let federation = Federation::new(AUTHORITIES, SIGNER_SETS)?;
-    let genesis = generate::genesis_of(federation.genesis.clone(), blocks, Clock::system().unix());
+/// The federation of all histories.
+pub fn federation() -> Result<Federation> {
+    Federation::new(AUTHORITIES, SIGNER_SETS)
+}
+
+fn generate(plan: Plan, slots: u64, root: &Path) -> Result<()> {
+    let federation = federation()?;
+    let genesis = generate::genesis_of(federation.genesis.clone(), slots, Clock::system().unix());
     let home = Home::init(root, &genesis)?;
     let rules = home.network().rules.clone();
     let certify = |header: &Header, block, _| federation.certify(&rules, header, block);
-    let plan = Plan { blocks, load: kind.load() };
-    let mut progress = Progress::new("generated", Some(blocks));
+    let mut progress = Progress::new("generated", Some(plan.blocks));
     generate::history_certified_by(&[home], &certify, plan, |more| progress.advance(more))?;
     Ok(())
 }
 
 /// A data directory that nobody has open. What the database never changes once it is written is not copied, only linked.
-fn copy(from: &Path, to: &Path) -> Result<()> {
+pub fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
     let is_final = from.file_name().is_some_and(|name| name == "tables" || name == "blobs");
     for entry in fs::read_dir(from)? {

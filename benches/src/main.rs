@@ -21,6 +21,7 @@ mod proxy;
 mod room;
 mod rows;
 mod serve;
+mod snapshot;
 mod stages;
 mod sync;
 mod table;
@@ -43,6 +44,8 @@ enum Command {
     Approvals(approvals::Approvals),
     /// Nine of ten sources lie: how much longer does a sync take?
     Attacks(attacks::Attacks),
+    /// A fresh node begins with the state of a recent final block; beside it, in the same run, one that executes every block.
+    Snapshot(snapshot::Snapshot),
     /// The rows of the sync in a short form, against what is committed for them.
     Check(check::Check),
     /// A source, in a process of its own.
@@ -54,6 +57,9 @@ enum Command {
     /// The fresh node, in a process of its own.
     #[command(hide = true)]
     Newcomer(newcomer::Newcomer),
+    /// The fresh node that begins with a state, in a process of its own.
+    #[command(hide = true)]
+    Begin(snapshot::Begin),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -65,5 +71,7 @@ fn main() -> anyhow::Result<()> {
         Command::Serve(command) => serve::run(&command),
         Command::Baseline(command) => baseline::run(&command),
         Command::Newcomer(command) => newcomer::run(&command),
+        Command::Snapshot(command) => snapshot::run(&command),
+        Command::Begin(command) => snapshot::begin(&command),
     }
 }

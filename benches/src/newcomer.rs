@@ -5,7 +5,7 @@
 mod asked;
 
 use std::num::NonZeroUsize;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use alys_node::explain::info;
 use alys_node::home::Home;
 use alys_node::progress::peak_rss;
 use alys_storage::{Checkpoints, Store};
-use alys_transport::{Config, Identity, Transport};
+use alys_transport::{Config, Identity, Traffic, Transport};
 use alys_wire::Address;
 use anyhow::Result;
 use clap::Args;
@@ -59,8 +59,9 @@ pub fn run(command: &Newcomer) -> Result<()> {
 
 async fn sync(command: &Newcomer) -> Result<()> {
     let home = Home::open(&command.fetch.data_dir, None)?;
-    let asked = Counts::default();
-    let node = node(&home, command, &asked)?;
+    let cores = available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let Fresh { node, asked, .. } =
+        node(&home, settings(&command.fetch.sources, cores), command.cap, Clock::system())?;
     let mut view = node.chain.watch();
     let mut inside = Inside::default();
     node.network.watch().wait_for(|seen| !seen.present.is_empty()).await?;
@@ -137,38 +138,54 @@ fn counter(text: &str, name: &str) -> u64 {
     text.lines().find_map(value).unwrap_or(0)
 }
 
-fn node(home: &Home, command: &Newcomer, asked: &Counts) -> Result<Node> {
+/// A node that is measured.
+pub struct Fresh {
+    pub node: Node,
+    pub store: Arc<dyn Store>,
+    /// Who was asked for what.
+    asked: Counts,
+    /// What goes over its line.
+    pub line: Traffic,
+}
+
+/// Starts a node, whose importer takes no more than so many blocks a second.
+pub fn node(home: &Home, settings: Settings, cap: Option<u64>, clock: Clock) -> Result<Fresh> {
     let identity = Identity::generate();
     let mut config = Config::new(home.network().rules.genesis_id());
     config.discovery = None;
-    let cores = available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let store: Arc<dyn Store> = match command.cap {
+    let workers = settings.sync.workers;
+    let store: Arc<dyn Store> = match cap {
         Some(cap) => Arc::new(Peculiar::capped(Arc::new(home.store()?), cap)),
         None => Arc::new(home.store()?),
     };
     let base = Base {
-        settings: settings(&command.fetch.sources, cores),
+        settings,
         network: home.network().clone(),
         store,
         checkpoints: Some(Arc::new(Checkpoints::open(&home.directory().checkpoints())?)),
         flight_recorder: None,
         book: Book::Memory(Arc::default()),
         local: identity.peer(),
-        clock: Clock::system(),
-        pool: Pool::threads(cores)?,
+        clock,
+        pool: Pool::threads(workers)?,
         randomness: Randomness::system(),
     };
+    let line = Arc::new(OnceLock::new());
+    let (own, asked) = (line.clone(), Counts::default());
     let counts = asked.clone();
     let connect: Connect = Box::new(move |source| {
         let (transport, events) = alys_transport::start(&config, &identity, source)?;
+        own.set(transport.traffic()).ok();
         let transport: Arc<dyn Transport> = Arc::new(Counting { inner: Arc::new(transport), counts });
         Ok((transport, events))
     });
-    Ok(start(Parts { base, connect, authority: None })?)
+    let store = base.store.clone();
+    let node = start(Parts { base, connect, authority: None })?;
+    Ok(Fresh { node, store, asked, line: line.get().cloned().unwrap_or_default() })
 }
 
 /// As `alys node` sets them, but that every source is dialled, however many there are.
-fn settings(sources: &[Address], cores: NonZeroUsize) -> Settings {
+pub fn settings(sources: &[Address], cores: NonZeroUsize) -> Settings {
     let mut settings = Settings::default();
     settings.peers.outbound = settings.peers.outbound.max(sources.len());
     settings.peers.bootnodes = sources.to_vec();

@@ -13,6 +13,7 @@ use std::time::Duration;
 use alys_wire::Address;
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -45,6 +46,11 @@ impl Process {
 
     /// Waits for the next report, and says how long it took from the start of the process.
     pub fn report(&mut self) -> Result<(Report, Duration)> {
+        self.answer()
+    }
+
+    /// The same of what is no report.
+    pub fn answer<T: DeserializeOwned>(&mut self) -> Result<(T, Duration)> {
         let line = self.line()?;
         let took = self.started.elapsed();
         Ok((serde_json::from_str(&line).context("the process prints no report")?, took))
@@ -77,6 +83,16 @@ pub struct Source {
 impl Source {
     /// Serves a data directory; the number says which of its requests stall, if it is one with which requests stall.
     pub fn start(directory: &Path, trouble: Option<Trouble>, number: usize) -> Result<Self> {
+        Self::start_with(directory, trouble, number, &[])
+    }
+
+    /// The same with further arguments.
+    pub fn start_with(
+        directory: &Path,
+        trouble: Option<Trouble>,
+        number: usize,
+        more: &[&str],
+    ) -> Result<Self> {
         let seed = number.to_string();
         let mut arguments: Vec<&OsStr> =
             vec!["serve".as_ref(), "--data-dir".as_ref(), directory.as_os_str(), "--seed".as_ref()];
@@ -85,6 +101,7 @@ impl Source {
         if let Some(lie) = &lie {
             arguments.extend([OsStr::new("--lie"), OsStr::new(lie.get_name())]);
         }
+        arguments.extend(more.iter().map(OsStr::new));
         let mut process = Process::start(&arguments)?;
         let address = process.line()?.parse().context("the source prints no address")?;
         Ok(Self { _process: process, address })

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use alys_actor::Clock;
+use alys_actors::chain::snapshot::Snapshots;
 use alys_actors::chain::{self, ChainSource};
 use alys_node::home::Home;
 use alys_storage::Store;
@@ -14,6 +15,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::process::say;
+use crate::snapshot;
 use crate::trouble::{Trouble, Troubled};
 
 /// The arguments.
@@ -28,15 +30,25 @@ pub struct Serve {
     /// Which requests stall.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Offer the state of the last final block, then make so many blocks more.
+    #[arg(long)]
+    further: Option<u64>,
+    /// Transfers in each block of the history, and in those.
+    #[arg(long, default_value_t = 0)]
+    transfers: usize,
 }
 
 /// Prints the address, then serves until the standard input ends.
 pub fn run(command: &Serve) -> Result<()> {
     let home = Home::open(&command.data_dir, None)?;
-    let store: Arc<dyn Store> = Arc::new(home.store()?);
+    let (store, states) = match command.further {
+        None => (Arc::new(home.store()?) as Arc<dyn Store>, Snapshots::default()),
+        Some(further) => snapshot::offer(&home, further, command.transfers)?,
+    };
     let (chain, _inbox) = chain::mailbox(home.network(), &chain::Config::default());
     let rules = home.network().rules.clone();
-    let honest = Arc::new(ChainSource::new(store, rules, Clock::system(), chain.watch(), None));
+    let honest = ChainSource::new(store, rules, Clock::system(), chain.watch(), None);
+    let honest = Arc::new(honest.with_snapshots(states));
     let source = Arc::new(Troubled::new(honest, command.trouble, command.seed));
     std::thread::spawn(move || {
         for _ in std::io::stdin().lock().lines() {}

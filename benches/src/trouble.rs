@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use alys_actor::Randomness;
-use alys_chain::{BlockId, CertifiedHeader, Height, Slot};
+use alys_chain::{BlockId, CertifiedHeader, FinalityProof, Height, Slot};
 use alys_transport::{BlockSource, Unavailable};
 use alys_wire::limits::NONCE_BYTES;
 use alys_wire::{PeerId, Status};
@@ -131,6 +131,24 @@ impl BlockSource for Troubled {
 
     fn claim(&self, asker: PeerId, nonce: [u8; NONCE_BYTES]) -> Result<Option<Bytes>, Unavailable> {
         self.honest.claim(asker, nonce)
+    }
+
+    fn snapshots(&self) -> Result<Vec<FinalityProof>, Unavailable> {
+        self.honest.snapshots()
+    }
+
+    fn state_sums(&self, block: BlockId) -> Result<Option<Bytes>, Unavailable> {
+        self.honest.state_sums(block)
+    }
+
+    fn accounts(
+        &self,
+        block: BlockId,
+        bucket: u8,
+        after: Option<[u8; 20]>,
+        count: usize,
+    ) -> Result<Option<Bytes>, Unavailable> {
+        self.honest.accounts(block, bucket, after, count)
     }
 }
 

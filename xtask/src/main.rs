@@ -31,7 +31,7 @@ enum Command {
     },
     /// Formatting, clippy and the documentation, warnings denied.
     Lint,
-    /// The bench binary, in release: `cargo xtask bench sync --json`; also `approvals`, `attacks`, `check`.
+    /// The bench binary, in release: `cargo xtask bench sync --json`; also `approvals`, `attacks`, `snapshot`, `check`.
     Bench {
         /// Passed on to the bench binary.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -85,7 +85,7 @@ pub fn prepare(root: &Path, shape: Shape) -> Result<History, Failure> {
 fn make(dir: &Path, genesis: &Genesis, keys: &[SecretKey], shape: Shape) -> Result<(), Failure> {
     let home = Home::init(dir, genesis)?;
     let mut progress = Progress::new("generated", Some(shape.blocks));
-    let load = Load { transactions: shape.transactions, calldata: 0 };
+    let load = Load::new(shape.transactions, 0);
     // The last authority is the late one: the others alone are a quorum and have signed everything.
     let signers = &keys[..shape.authorities.saturating_sub(1).max(1)];
     let plan = Plan { blocks: shape.blocks, load };

@@ -68,7 +68,7 @@ pub fn run(command: &Generate) -> Result<(), Failure> {
     let genesis = genesis_of(template, command.blocks, Clock::system().unix());
     let homes: Vec<Home> =
         command.data_dir.iter().map(|root| Home::init(root, &genesis)).collect::<Result<_, _>>()?;
-    let load = Load { transactions: command.txs, calldata: command.calldata };
+    let load = Load::new(command.txs, command.calldata);
     let plan = Plan { blocks: command.blocks, load };
     let mut progress = Progress::new("generated", Some(command.blocks));
     history(&homes, &keys, plan, |blocks| progress.advance(blocks))?;
@@ -222,7 +222,7 @@ fn make(
 }
 
 fn forge_all(mut forge: Forge, plan: Plan, groups: &SyncSender<Vec<Unsigned>>) -> Result<(), Failure> {
-    let mut traffic = Traffic::new(forge.chain_id(), plan.load.calldata);
+    let mut traffic = Traffic::new(forge.chain_id(), plan.load);
     let (mut group, mut bytes) = (Vec::new(), 0);
     for slot in 1..=plan.blocks {
         let block = forge.next(Slot(slot), traffic.next(plan.load.transactions))?;

@@ -7,7 +7,7 @@ use crate::fixture;
 use crate::keyfile::{self, Kind};
 
 const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
-const LOAD: Load = Load { transactions: 2, calldata: 10 };
+const LOAD: Load = Load::new(2, 10);
 
 fn homes(root: &std::path::Path, genesis: &Genesis, count: usize) -> Vec<Home> {
     (0..count).map(|i| Home::init(&root.join(format!("node-{i}")), genesis).unwrap()).collect()
@@ -51,7 +51,7 @@ fn a_change_of_the_set_gets_both_quorums() {
     template.schedule = Schedule::new(vec![first, second]).unwrap();
     let genesis = genesis_of(template, 10, NOW);
     let homes = homes(dir.path(), &genesis, 1);
-    history(&homes, &keys, Plan { blocks: 10, load: Load { transactions: 0, calldata: 0 } }, drop).unwrap();
+    history(&homes, &keys, Plan { blocks: 10, load: Load::new(0, 0) }, drop).unwrap();
     let chain = homes[0].chain().unwrap();
     let headers = headers(chain.store().as_ref());
     assert!(headers[4].certificate.joint.is_some() && headers[9].certificate.joint.is_none());
@@ -78,7 +78,7 @@ fn a_block_holds_only_what_fits() {
     let dir = tempfile::tempdir().unwrap();
     let (template, keys) = fixture::federation(1);
     let homes = homes(dir.path(), &genesis_of(template, 3, NOW), 1);
-    let load = Load { transactions: 40, calldata: 100_000 };
+    let load = Load::new(40, 100_000);
     let failure = history(&homes, &keys, Plan { blocks: 3, load }, drop).unwrap_err();
     assert_eq!(failure.exit, Exit::Usage);
     assert!(failure.message.contains("fewer or smaller"), "{failure}");

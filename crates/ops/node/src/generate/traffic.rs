@@ -16,7 +16,7 @@ use crate::cores;
 const WALLETS: u8 = 16;
 /// What each of them owns at genesis, in wei: a thousand million coins, more than any history spends.
 const FUNDS: u128 = 1_000_000_000_000_000_000_000_000_000;
-/// How many accounts receive. Enough that every bucket of the state is touched.
+/// How many accounts receive if nobody says how many. Enough that every bucket of the state is touched.
 const RECIPIENTS: u64 = 1_000;
 /// Spreads the recipients over the buckets, which go by the first byte of an address (an odd number near 2^64 divided by the golden ratio).
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -28,6 +28,16 @@ pub struct Load {
     pub transactions: usize,
     /// Bytes of calldata in each of them.
     pub calldata: usize,
+    /// How many accounts receive, one after the other.
+    pub recipients: u64,
+}
+
+impl Load {
+    /// So many transactions in a block, with so many bytes of calldata each, to some recipients.
+    #[must_use]
+    pub const fn new(transactions: usize, calldata: usize) -> Self {
+        Self { transactions, calldata, recipients: RECIPIENTS }
+    }
 }
 
 /// The development wallets. Their keys are public knowledge: they must own nothing on a network that is worth something.
@@ -60,6 +70,7 @@ pub struct Traffic {
     wallets: Vec<Wallet>,
     chain: ChainId,
     calldata: usize,
+    recipients: u64,
     made: u64,
     ahead: VecDeque<Recovered>,
 }
@@ -67,8 +78,15 @@ pub struct Traffic {
 impl Traffic {
     /// Traffic on a chain on which the wallets have sent nothing yet.
     #[must_use]
-    pub fn new(chain: ChainId, calldata: usize) -> Self {
-        Self { wallets: wallets(), chain, calldata, made: 0, ahead: VecDeque::new() }
+    pub fn new(chain: ChainId, load: Load) -> Self {
+        let Load { calldata, recipients, .. } = load;
+        Self { wallets: wallets(), chain, calldata, recipients, made: 0, ahead: VecDeque::new() }
+    }
+
+    /// Traffic on a chain that holds so many of these transactions already.
+    #[must_use]
+    pub fn behind(self, made: u64) -> Self {
+        Self { made, ..self }
     }
 
     /// The next `count` transactions.
@@ -88,7 +106,7 @@ impl Traffic {
         let wallet = &self.wallets[usize::try_from(number % wallets).expect("below the number of wallets")];
         let transfer = Transfer {
             nonce: number / wallets,
-            to: recipient(number % RECIPIENTS),
+            to: recipient(number % self.recipients.max(1)),
             value: U256::from(1),
             max_fee: BASE_FEE,
             max_priority_fee: 0,
@@ -122,7 +140,7 @@ mod tests {
 
     #[test]
     fn the_wallets_take_turns_and_their_nonces_follow_each_other() {
-        let mut traffic = Traffic::new(ChainId(7), 5);
+        let mut traffic = Traffic::new(ChainId(7), Load::new(1, 5));
         let mut all = traffic.next(20);
         all.extend(traffic.next(300));
         all.extend(traffic.next(1));

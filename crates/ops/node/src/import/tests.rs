@@ -25,7 +25,7 @@ impl World {
         let (template, keys) = fixture::federation(4);
         let genesis = genesis_of(template, BLOCKS, NOW);
         let source = Home::init(&dir.path().join("source"), &genesis).unwrap();
-        let plan = Plan { blocks: BLOCKS, load: Load { transactions: 1, calldata: 0 } };
+        let plan = Plan { blocks: BLOCKS, load: Load::new(1, 0) };
         history(std::slice::from_ref(&source), &keys, plan, drop).unwrap();
         let file = dir.path().join("chain");
         export::write(&source.store().unwrap(), &file, Height(1), Height(BLOCKS)).unwrap();
