@@ -58,6 +58,10 @@ impl Peculiar {
 }
 
 impl Store for Peculiar {
+    fn write_ahead(&self, bodies: Vec<(BlockKey, Body)>) {
+        self.inner.write_ahead(bodies);
+    }
+
     fn commit(&self, batch: Batch, durability: Durability) -> Result<Committed, StoreError> {
         match &self.habit {
             Habit::Keeps(batches) => {

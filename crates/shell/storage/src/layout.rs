@@ -413,6 +413,11 @@ impl Store for ChainStore {
         row.map(|row| codec::read_location(&row)).transpose()
     }
 
+    fn write_ahead(&self, bodies: Vec<(BlockKey, Body)>) {
+        let rows = bodies.into_iter().filter(|(_, body)| !body.0.is_empty());
+        self.tables.write_ahead(rows.map(|(block, body)| (codec::block_key(block), body.0)).collect());
+    }
+
     fn commit(&self, batch: Batch, durability: Durability) -> Result<Committed, StoreError> {
         let durability = if batch.signs() { Durability::Durable } else { durability };
         let (adopts, earliest) =

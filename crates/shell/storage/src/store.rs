@@ -134,6 +134,10 @@ pub trait Store: Send + Sync + 'static {
     /// As for [`Store::head`].
     fn transaction(&self, hash: Hash) -> Result<Option<Location>, StoreError>;
 
+    /// Says that these bodies will probably be committed soon, so that the disk can begin with them. It returns at once, and changes nothing that
+    /// anybody could read: what is never committed is forgotten.
+    fn write_ahead(&self, bodies: Vec<(BlockKey, Body)>);
+
     /// Writes everything in the batch, or nothing. Once it has returned, every read sees it and it survives what `durability` says (a batch
     /// with a signing record is always durable). Committing the same batch again changes nothing.
     ///

@@ -102,6 +102,9 @@ pub(crate) trait Tables: Send + Sync {
 
     /// All of it or nothing, and with it the row [`meta::COMMITS`] that carries this number. Called by one thread at a time.
     fn write(&self, number: u64, changes: Vec<Change>, durability: Durability) -> Result<(), StoreError>;
+
+    /// Rows of [`Table::Bodies`] that will be written soon: a backend may begin with them, and nobody sees that it did.
+    fn write_ahead(&self, _bodies: Vec<(Vec<u8>, Bytes)>) {}
 }
 
 /// The database at one moment.

@@ -189,7 +189,7 @@ impl Verifier {
         Ok(found.map_err(ours)?.into_iter().flatten().next())
     }
 
-    /// Checks that these bodies are their blocks', and decodes them. In the order that they came in.
+    /// Checks that these bodies are their blocks', decodes them, and has the disk begin with them. In the order that they came in.
     pub async fn bodies(
         &self,
         blocks: Vec<(CertifiedHeader, Body)>,
@@ -217,7 +217,11 @@ impl Verifier {
                 headers.zip(checked).collect::<Vec<_>>()
             }
         });
-        join_all(jobs).await.into_iter().flatten().collect()
+        let checked: Vec<_> = join_all(jobs).await.into_iter().flatten().collect();
+        // They will be imported, but for what is not verified yet: the disk begins while that is executed which is below them.
+        let good = checked.iter().filter_map(|(_, checked)| checked.as_ref().ok());
+        self.store.write_ahead(good.map(|block| (block.at(), block.body.clone())).collect());
+        checked
     }
 
     /// Whether a quorum approved the head that a peer shows.

@@ -3,7 +3,7 @@
 //! The database writes what it is given twice, to its journal and to a table, and merges tables later. A body never changes, so it is written once:
 //! behind the last one, in a file under `bodies`. The database keeps where it lies.
 //!
-//! - **In**: bodies that are about to be named by a row; places to read. **Out**: places; bytes.
+//! - **In**: bodies that a row names, or soon will; places to read. **Out**: places; bytes.
 //! - **On failure**: bytes reach the disk before the row that names them is written, so a row never names what is not there. What was written for a
 //!   row that was not is cut off when the directory is opened again. A body that is not what was written is damage.
 
@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::ahead::Ahead;
 use crate::StoreError;
 use crate::tables::{Change, Table, meta};
 
@@ -55,7 +56,7 @@ impl End {
 
 /// Where a body lies, and what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
+pub(super) struct Place {
     at: End,
     length: u32,
     /// xxh3 over the body.
@@ -63,6 +64,16 @@ struct Place {
 }
 
 impl Place {
+    /// Whether it is the place of these bytes.
+    pub(super) fn holds(&self, body: &[u8]) -> bool {
+        usize::try_from(self.length) == Ok(body.len()) && self.checksum == xxh3_64(body)
+    }
+
+    /// Behind it.
+    fn end(&self) -> End {
+        End { offset: self.at.offset.saturating_add(self.length.into()), ..self.at }
+    }
+
     fn encode(self) -> Vec<u8> {
         [&self.at.encode()[..], &self.length.to_be_bytes(), &self.checksum.to_be_bytes()].concat()
     }
@@ -77,7 +88,7 @@ impl Place {
     }
 }
 
-fn is_large(body: &[u8]) -> bool {
+pub(super) fn is_large(body: &[u8]) -> bool {
     body.len() >= SEPARATE_BYTES
 }
 
@@ -89,7 +100,10 @@ fn tagged(tag: u8, bytes: &[u8]) -> Bytes {
 #[derive(Debug)]
 pub(super) struct BodyFiles {
     directory: PathBuf,
+    /// Where the next body goes. Held while bodies are written.
     end: Mutex<End>,
+    /// Behind the last place that a row names.
+    named: Mutex<End>,
     open: Mutex<BTreeMap<u32, Arc<File>>>,
 }
 
@@ -97,31 +111,51 @@ impl BodyFiles {
     /// Opens the directory, which must reach to `end`, and cuts off what lies behind it.
     pub(super) fn open(directory: &Path, end: End) -> Result<Self, StoreError> {
         fs::create_dir_all(directory).map_err(|source| StoreError::file("create", directory, source))?;
-        let files = Self { directory: directory.to_owned(), end: Mutex::new(end), open: Mutex::default() };
+        let (directory, open) = (directory.to_owned(), Mutex::default());
+        let files = Self { directory, end: Mutex::new(end), named: Mutex::new(end), open };
         files.cut(end)?;
         Ok(files)
     }
 
-    /// Brings the large bodies among these changes to the disk. The rows of bodies become what is kept of them, and one more says where the next body
-    /// goes. Called by one thread at a time.
-    pub(super) fn put_apart(&self, changes: &mut Vec<Change>) -> Result<(), StoreError> {
-        let bodies = changes.iter_mut().filter(|change| change.table == Table::Bodies);
-        let mut rows: Vec<&mut Bytes> = bodies.filter_map(|change| change.value.as_mut()).collect();
-        let large: Vec<&Bytes> = rows.iter().map(|row| &**row).filter(|body| is_large(body)).collect();
-        let places = self.append(&large)?;
-        let moved = !places.is_empty();
-        let mut places = places.into_iter();
-        for row in &mut rows {
-            **row = match is_large(row).then(|| places.next()).flatten() {
+    /// Brings the large bodies among these changes to the disk, where `ahead` has not done so. The rows of bodies become what is kept of them, and one
+    /// more says how far bodies are named. Called by one thread at a time.
+    pub(super) fn put_apart(&self, ahead: &Ahead, changes: &mut Vec<Change>) -> Result<(), StoreError> {
+        let mut late = Vec::new();
+        let mut places = BTreeMap::new();
+        for (index, change) in changes.iter().enumerate().filter(|(_, change)| change.table == Table::Bodies)
+        {
+            let Some(body) = change.value.as_ref().filter(|body| is_large(body)) else { continue };
+            match ahead.take(&change.key, body)? {
+                Some(place) => drop(places.insert(index, place)),
+                None => late.push((index, body)),
+            }
+        }
+        let bodies: Vec<&Bytes> = late.iter().map(|(_, body)| *body).collect();
+        let written = self.append(&bodies)?;
+        places.extend(late.iter().map(|(index, _)| *index).zip(written));
+        let end = self.name(places.values());
+        for (index, change) in
+            changes.iter_mut().enumerate().filter(|(_, change)| change.table == Table::Bodies)
+        {
+            let Some(row) = &mut change.value else { continue };
+            *row = match places.get(&index) {
                 Some(place) => tagged(APART, &place.encode()),
                 None => tagged(INLINE, row),
             };
         }
-        if moved {
-            let value = Some(self.end().encode().into());
+        if let Some(end) = end {
+            let value = Some(end.encode().into());
             changes.push(Change { table: Table::Meta, key: meta::BODIES_END.to_vec(), value });
         }
         Ok(())
+    }
+
+    /// Notes that rows name these places; the end of all that are named, if it has moved.
+    fn name<'a>(&self, places: impl Iterator<Item = &'a Place>) -> Option<End> {
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        let end = places.map(Place::end).max().filter(|end| *end > *named)?;
+        *named = end;
+        Some(end)
     }
 
     /// The body that a row keeps, or whose place it keeps.
@@ -133,13 +167,10 @@ impl BodyFiles {
         }
     }
 
-    fn end(&self) -> End {
-        *self.end.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Writes bodies behind the last one and brings them to the disk.
-    fn append(&self, bodies: &[&Bytes]) -> Result<Vec<Place>, StoreError> {
-        let mut end = self.end();
+    pub(super) fn append(&self, bodies: &[&Bytes]) -> Result<Vec<Place>, StoreError> {
+        let mut last = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut end = *last;
         let mut places = Vec::with_capacity(bodies.len());
         while let Some(rest) = bodies.get(places.len()..).filter(|rest| !rest.is_empty()) {
             if end.offset >= FILE_BYTES {
@@ -147,7 +178,7 @@ impl BodyFiles {
             }
             places.extend(self.fill(&mut end, rest)?);
         }
-        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = end;
+        *last = end;
         Ok(places)
     }
 
@@ -170,7 +201,7 @@ impl BodyFiles {
     }
 
     /// The bytes of a body.
-    fn read(&self, place: Place) -> Result<Bytes, StoreError> {
+    pub(super) fn read(&self, place: Place) -> Result<Bytes, StoreError> {
         let Place { at, length, checksum } = place;
         let path = self.path(at.file);
         let damaged = || StoreError::corrupted(format!("{} at byte {}", path.display(), at.offset));
@@ -266,7 +297,7 @@ mod tests {
         let files = BodyFiles::open(directory.path(), End::default()).unwrap();
         let mut places = files.append(&[&body(1), &body(2)]).unwrap();
         places.extend(files.append(&[&body(3)]).unwrap());
-        let end = files.end();
+        let end = *files.end.lock().unwrap();
         assert_eq!(end, End { file: 0, offset: 3 * SEPARATE_BYTES as u64 });
         assert_eq!(End::decode(&end.encode()).unwrap(), end);
         let again = BodyFiles::open(directory.path(), end).unwrap();
@@ -281,7 +312,8 @@ mod tests {
     #[test]
     fn small_bodies_stay_in_their_rows() {
         let directory = tempfile::tempdir().unwrap();
-        let files = BodyFiles::open(directory.path(), End::default()).unwrap();
+        let files = Arc::new(BodyFiles::open(directory.path(), End::default()).unwrap());
+        let ahead = Ahead::start(files.clone()).unwrap();
         let small = Bytes::from(vec![5; SEPARATE_BYTES - 1]);
         let row = |table, value| Change { table, key: vec![1], value };
         let mut changes = vec![
@@ -290,16 +322,28 @@ mod tests {
             row(Table::Bodies, None),
             row(Table::Diffs, Some(body(2))),
         ];
-        files.put_apart(&mut changes).unwrap();
+        files.put_apart(&ahead, &mut changes).unwrap();
         let [first, second, removed, other, end] = &changes[..] else { panic!("{changes:?}") };
         assert_eq!(files.body(first.value.clone().unwrap()).unwrap(), small);
         assert!(second.value.as_ref().unwrap().len() < 32, "a place");
         assert_eq!(files.body(second.value.clone().unwrap()).unwrap(), body(1));
         assert_eq!((&removed.value, &other.value), (&None, &Some(body(2))));
-        assert_eq!(End::decode(end.value.as_ref().unwrap()).unwrap(), files.end());
+        assert_eq!(End::decode(end.value.as_ref().unwrap()).unwrap(), *files.end.lock().unwrap());
         let mut nothing = vec![row(Table::Bodies, Some(small))];
-        files.put_apart(&mut nothing).unwrap();
+        files.put_apart(&ahead, &mut nothing).unwrap();
         assert_eq!(nothing.len(), 1, "the end has not moved");
+
+        // Of two that were given, the one that lies first is named.
+        ahead.give(vec![(vec![2], body(2))]);
+        ahead.give(vec![(vec![3], body(3))]);
+        assert!(ahead.take(&[3], &body(3)).unwrap().is_some());
+        let before = *files.end.lock().unwrap();
+        let mut named = vec![Change { table: Table::Bodies, key: vec![2], value: Some(body(2)) }];
+        files.put_apart(&ahead, &mut named).unwrap();
+        assert_eq!(*files.end.lock().unwrap(), before, "it was there already");
+        assert_eq!(files.body(named[0].value.clone().unwrap()).unwrap(), body(2));
+        let end = End::decode(named[1].value.as_ref().unwrap()).unwrap();
+        assert!(end < before, "what nobody names is cut off at the next start");
         damaged(files.body(Bytes::new()));
         damaged(files.body(Bytes::from_static(&[7])));
     }
@@ -309,7 +353,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let files = BodyFiles::open(directory.path(), End::default()).unwrap();
         let kept = files.append(&[&body(1)]).unwrap();
-        let end = files.end();
+        let end = *files.end.lock().unwrap();
         files.append(&[&body(2)]).unwrap();
         drop(files);
         std::fs::write(directory.path().join("000001"), b"begun before a crash").unwrap();
@@ -318,8 +362,8 @@ mod tests {
         assert_eq!(std::fs::metadata(directory.path().join("000000")).unwrap().len(), end.offset);
         assert!(!directory.path().join("000001").exists());
         let beyond = End { offset: end.offset + 1, ..end };
-        damaged(BodyFiles::open(directory.path(), beyond).map(|files| files.end()));
-        damaged(BodyFiles::open(directory.path(), End { file: 7, offset: 1 }).map(|files| files.end()));
+        damaged(BodyFiles::open(directory.path(), beyond).map(drop));
+        damaged(BodyFiles::open(directory.path(), End { file: 7, offset: 1 }).map(drop));
     }
 
     #[test]
@@ -336,7 +380,7 @@ mod tests {
         for (place, fill) in places.iter().zip(1..) {
             assert_eq!(files.read(*place).unwrap(), body(fill));
         }
-        let again = BodyFiles::open(directory.path(), files.end()).unwrap();
+        let again = BodyFiles::open(directory.path(), *files.end.lock().unwrap()).unwrap();
         assert_eq!(again.read(places[0]).unwrap(), body(1));
     }
 

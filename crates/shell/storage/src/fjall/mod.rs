@@ -11,6 +11,7 @@
 //!
 //! Values are copied in and out, so that neither a cached row nor a network buffer pins the memory of the other.
 
+mod ahead;
 mod bodies;
 mod journal;
 mod manifest;
@@ -32,6 +33,7 @@ use crate::codec;
 use crate::layout::ChainStore;
 use crate::tables::{Change, Row, Rows, Table, Tables, View, meta};
 use crate::{Durability, StoreError};
+use ahead::Ahead;
 use bodies::{BodyFiles, End};
 use note::Note;
 
@@ -94,6 +96,7 @@ struct FjallTables {
     reserve: u64,
     keyspaces: Vec<Keyspace>,
     bodies: Arc<BodyFiles>,
+    ahead: Ahead,
     note: Mutex<Note>,
     poisoned: AtomicBool,
     // Last: the keyspaces let go of it before it closes.
@@ -122,11 +125,14 @@ impl FjallTables {
             Table::ALL.iter().map(|table| database.keyspace(table.name(), || options(*table, sizes)));
         let keyspaces = keyspaces.collect::<Result<Vec<_>, _>>().map_err(|error| failed(path, error))?;
         let bodies = Arc::new(open_bodies(&database, &keyspaces, path)?);
+        let ahead = Ahead::start(bodies.clone());
+        let ahead = ahead.map_err(|source| StoreError::io("start a thread", source))?;
         let tables = Self {
             path: path.to_owned(),
             reserve: sizes.reserve,
             keyspaces,
             bodies,
+            ahead,
             note: Mutex::new(note),
             poisoned: AtomicBool::new(false),
             database,
@@ -194,13 +200,20 @@ impl Tables for FjallTables {
             Durability::Durable => PersistMode::SyncData,
             Durability::Buffered => PersistMode::Buffer,
         };
-        self.bodies.put_apart(&mut changes).map_err(|error| self.poison(error))?;
+        self.bodies.put_apart(&self.ahead, &mut changes).map_err(|error| self.poison(error))?;
         self.batch(number, changes, mode).commit().map_err(|error| self.poison(failed(&self.path, error)))?;
         if durability == Durability::Durable {
             let mut note = self.note.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             note.acknowledge(number).map_err(|error| self.poison(error))?;
         }
         Ok(())
+    }
+
+    fn write_ahead(&self, bodies: Vec<(Vec<u8>, Bytes)>) {
+        // Without room for them the commit says so, and can be tried again.
+        if check_room(&self.path, self.reserve).is_ok() {
+            self.ahead.give(bodies);
+        }
     }
 }
 

@@ -36,6 +36,10 @@ const STORIES: &[(&str, Story)] = &[
         writes::transactions_are_found_until_they_are_unindexed,
     ),
     ("the last verb wins", writes::the_last_verb_wins),
+    (
+        "bodies written ahead are there when they are committed",
+        writes::bodies_written_ahead_are_there_when_they_are_committed,
+    ),
     ("readers never see half a commit", writes::readers_never_see_half_a_commit),
     ("a restart finds everything", durability::a_restart_finds_everything),
     (

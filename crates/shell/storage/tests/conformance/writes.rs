@@ -7,7 +7,7 @@ use alys_chain::{Hash, Height};
 use alys_storage::{Batch, BlockKey, Durability::Buffered, Durability::Durable, Location, StateKey, Store};
 
 use super::Open;
-use super::fixture::{AMPLE, GENESIS, chain, sample};
+use super::fixture::{AMPLE, GENESIS, Sample, chain, sample};
 
 pub fn import_is_idempotent(open: Open<'_>, path: &Path) {
     let store = open(path, GENESIS).unwrap();
@@ -150,4 +150,31 @@ fn one_branch_only(store: &dyn Store) {
         let (odd, height) = branch(stored.block.height.get()).unwrap();
         assert_eq!(stored.block, sample(height, u8::from(odd), 0).at, "two commits in one read");
     }
+}
+
+pub fn bodies_written_ahead_are_there_when_they_are_committed(open: Open<'_>, path: &Path) {
+    let store = open(path, GENESIS).unwrap();
+    let (blocks, batch) = chain(6, 20_000);
+    let ahead = |blocks: &[Sample]| {
+        store.write_ahead(blocks.iter().map(|block| (block.at, block.body.clone())).collect());
+    };
+    // Another body than the one that is committed, a block that never is, and one twice.
+    store.write_ahead(vec![
+        (blocks[0].at, blocks[1].body.clone()),
+        (sample(9, 1, 20_000).at, blocks[2].body.clone()),
+    ]);
+    ahead(&blocks[1..4]);
+    ahead(&blocks[2..5]);
+    assert_eq!(store.body(blocks[1].at.id).unwrap(), None, "nobody sees it before");
+    store.commit(batch, Durable).unwrap();
+    drop(store);
+    let store = open(path, GENESIS).unwrap();
+    for block in &blocks {
+        assert_eq!(store.body(block.at.id).unwrap().unwrap(), block.body);
+    }
+    let (later, mut batch) = (sample(7, 0, 20_000), Batch::new());
+    later.extend(&mut batch);
+    store.commit(batch, Durable).unwrap();
+    assert_eq!(store.body(later.at.id).unwrap().unwrap(), later.body);
+    assert_eq!(store.body(blocks[5].at.id).unwrap().unwrap(), blocks[5].body);
 }

@@ -96,13 +96,25 @@ fn everything(of: &Node) -> Request {
     Request::Bodies { ids: of.chain.ids() }
 }
 
+/// Waits until the server reads nothing for the node that has asked it before: another one is served all the time.
+async fn at_rest(other: &mut Node, server: &Node) {
+    let (mut still, mut before) = (0, 0);
+    while still < 20 {
+        let (pieces, _) = other.answer(server.peer, ask_headers(1, 30)).await;
+        assert_eq!(headers(pieces).len(), 30);
+        let now = server.chain.bytes_read.load(Ordering::SeqCst);
+        still = if now == before { still + 1 } else { 0 };
+        before = now;
+    }
+}
+
 pub async fn a_slow_reader_stops_the_server(mut world: World) {
-    let (mut node, server) = world.pair(large()).await;
+    let (mut node, mut server) = world.pair(large()).await;
+    let mut other = world.node().await;
+    other.meet(&mut server).await;
     let mut answers: Vec<_> = (0..4).map(|_| node.ask(server.peer, everything(&server), 1 << 20).1).collect();
     patiently("the first piece", answers[0].recv()).await.unwrap();
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
+    at_rest(&mut other, &server).await;
     // The window of the stream holds one answer of 16 MiB. The server reads one chunk ahead, and the buffers of both systems hold some; it must not
     // have read for all four.
     let read_ahead = server.chain.bytes_read.load(Ordering::SeqCst);

@@ -14,7 +14,7 @@ mod stream;
 mod tests;
 
 use std::net::Ipv4Addr;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use futures::future::BoxFuture;
 use futures::{AsyncRead, AsyncWrite, FutureExt};
@@ -25,6 +25,7 @@ use libp2p::identity::Keypair;
 use libp2p::tls::certificate::{self, GenError, ParseError};
 use rustls::client::{Resumption, UnbufferedClientConnection};
 use rustls::crypto::CryptoProvider;
+use rustls::crypto::SecureRandom;
 use rustls::crypto::aws_lc_rs::{cipher_suite, default_provider, sign};
 use rustls::pki_types::{IpAddr, ServerName};
 use rustls::server::UnbufferedServerConnection;
@@ -82,6 +83,7 @@ impl Tls {
         let key = CertifiedKey::new(vec![certificate], sign::any_ecdsa_type(&key)?);
         let key = Arc::new(SingleCertAndKey::from(key));
         let provider = provider();
+        gather_entropy(provider.secure_random);
         let alpn = vec![b"libp2p".to_vec()];
         let mut client = ClientConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(VERSIONS)?
@@ -115,6 +117,13 @@ impl Tls {
 
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(CryptoProvider { cipher_suites: CIPHERS.to_vec(), ..default_provider() })
+}
+
+/// The library gathers entropy when it is first asked for a random number, which takes 70 ms of a core. That shall not be in the first handshake.
+fn gather_entropy(random: &'static dyn SecureRandom) {
+    static ONCE: Once = Once::new();
+    // Whether it worked shows in the handshakes.
+    ONCE.call_once(|| drop(std::thread::spawn(move || random.fill(&mut [0]).is_ok())));
 }
 
 async fn shake_hands<C: AsyncRead + AsyncWrite + Unpin>(
