@@ -17,9 +17,9 @@ use crate::room::{Guests, Room};
 use crate::rows::{Net, Row, Weather};
 use crate::stages::rate;
 
-/// The part of the committed share that must be reached. In runs one behind the other on the same machine the shares of a row differed by up to a quarter, on a
-/// busy machine they are higher, not lower (docs/performance.md has the runs); a row that falls has three tries. Approvals checked at twice their price
-/// halve the rows of empty blocks.
+/// The part of the committed share that must be reached. In runs one behind the other on the same machine the shares of a row differed by up to a quarter
+/// (docs/performance.md has the runs), and a row that falls has three tries. Approvals checked at twice their price cost the rows of empty blocks a third
+/// to a half of their share.
 const TOLERANCE: f64 = 0.75;
 /// Blocks a second that the importer takes in the rows of uneven links: less than two cores can do, so that these rows show what the links and the
 /// scheduler do to it, on any machine.
