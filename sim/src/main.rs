@@ -47,7 +47,7 @@ struct Args {
     /// Show every decision as well: each event that the machines of the nodes take in, and each action that they want done.
     #[arg(long, requires = "seed")]
     decisions: bool,
-    /// Compare schedulers in the model of peers and lines: ours, join-all rounds, a gap a peer, batches of fixed sizes. On 100 seeds, if
+    /// Compare schedulers in the model of peers and lines: ours, join-all rounds, a gap a peer, one batch a peer, fixed sizes. On 100 seeds, if
     /// --seeds is left out.
     #[arg(long, conflicts_with = "seed")]
     compare: bool,

@@ -1,12 +1,13 @@
-//! Schedulers compared on the same seeds: ours, three that are usual, and fixed sizes of a batch.
+//! Schedulers compared on the same seeds: ours, three that are usual, and ours with fixed sizes of a batch.
 //!
 //! - **Decides**: whether ours is behind another one in a run. **In**: cases and seeds. **Out**: runs, and a table with a [`Row`] for each case and
 //!   scheduler.
 //! - **On failure**: a row in which ours is behind another names the seeds.
 
 use core::fmt;
+use core::num::NonZeroU32;
 
-use alys_sync::{Config, SyncMachine, Tip};
+use alys_sync::{Batch, Config, SyncMachine, Tip};
 
 use crate::chain::GENESIS;
 use crate::{Conduct, Dice, Outcome, PeerModel, Scenario, Scheduler, play_with, rivals};
@@ -35,30 +36,37 @@ pub enum Name {
     Batches(u64),
     /// A gap a peer.
     Gaps,
+    /// That of this project, but that every request names so many blocks.
+    Fixed(u32),
 }
 
 impl Name {
     /// All of them, ours first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Ours,
         Self::Rounds,
         Self::Gaps,
         Self::Batches(rivals::BATCH),
-        Self::Batches(16),
-        Self::Batches(48),
-        Self::Batches(512),
+        Self::Fixed(16),
+        Self::Fixed(48),
+        Self::Fixed(128),
+        Self::Fixed(512),
     ];
 
     /// Whether it is a fixed size that adaptive ones are measured against.
     #[must_use]
     pub const fn is_fixed_size(self) -> bool {
-        matches!(self, Self::Batches(_))
+        matches!(self, Self::Fixed(_))
     }
 
     fn scheduler(self, scenario: &Scenario) -> Box<dyn Scheduler> {
-        let config = Config { budget_bytes: scenario.budget_bytes, ..Config::default() };
+        let batch = match self {
+            Self::Fixed(size) => NonZeroU32::new(size).map_or(Batch::Adaptive, Batch::Fixed),
+            _ => Batch::Adaptive,
+        };
+        let config = Config { budget_bytes: scenario.budget_bytes, batch, ..Config::default() };
         match self {
-            Self::Ours => Box::new(SyncMachine::new(config, Tip::genesis(GENESIS.id))),
+            Self::Ours | Self::Fixed(_) => Box::new(SyncMachine::new(config, Tip::genesis(GENESIS.id))),
             Self::Rounds => Box::new(rivals::rounds()),
             Self::Batches(size) => Box::new(rivals::batches(size)),
             Self::Gaps => Box::new(rivals::gaps()),
@@ -73,6 +81,7 @@ impl fmt::Display for Name {
             Self::Rounds => f.pad("join-all rounds"),
             Self::Batches(size) => f.pad(&format!("one batch of {size}")),
             Self::Gaps => f.pad("a gap a peer"),
+            Self::Fixed(size) => f.pad(&format!("ours, {size} each")),
         }
     }
 }
@@ -245,7 +254,12 @@ fn row(case: Case, name: Name, at: usize, heats: &[(u64, Heat)]) -> Row {
     let (bytes, overhead) = (sum(&|run| run.outcome.bytes), sum(&|run| run.outcome.overhead_bytes));
     let lost = |heat: &Heat| {
         let ours = heat[0].as_ref();
-        if at == 0 { ours.is_none_or(|ours| !ours.outcome.done) } else { is_behind(ours, heat[at].as_ref()) }
+        match name {
+            Name::Ours => ours.is_none_or(|ours| !ours.outcome.done),
+            // No rival: what it shows is what the mix of all cases shows.
+            Name::Fixed(_) => false,
+            _ => is_behind(ours, heat[at].as_ref()),
+        }
     };
     Row {
         case,
