@@ -142,6 +142,8 @@ async fn until_ready(fresh: &Fresh, started: Instant, tip: u64) -> Result<Ready>
         mark(&mut ready.chosen, installed || (mode == Mode::Snapshot && target.is_some()));
         if ready.installed == 0.0 {
             let staged = store.staged()?;
+            // The status is shown each second, so the sums may be seen first.
+            mark(&mut ready.chosen, staged.is_some());
             mark(&mut ready.sums, installed || staged.is_some());
             mark(&mut ready.buckets, installed || staged.is_some_and(|staged| staged.complete.len() == 256));
         }
