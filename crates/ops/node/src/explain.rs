@@ -230,10 +230,9 @@ mod tests {
         Terms { chunk_bytes: 875_000, in_flight_bytes: 975_000, timeout: Duration::from_millis(1_290) }
     }
 
-    fn explain() -> Explain {
-        let at = Moment(Duration::from_secs(5));
+    fn reports() -> [Report; 4] {
         let proof = Proof { block: Some(BlockId([1; 32])), ..Proof::default() };
-        let reports = [
+        [
             Report::Blamed { peer: peer(1), offence: Offence::BadBody, proof },
             Report::Hedged {
                 heights: HeightRange::new(Height(5_001), Height(5_041)),
@@ -249,7 +248,11 @@ mod tests {
                 reason: alys_sync::terms::Reason::Bandwidth,
             },
             Report::Finished { at: Height(1) },
-        ];
+        ]
+    }
+
+    fn explain() -> Explain {
+        let at = Moment(Duration::from_secs(5));
         let line = PeerLine {
             peer: peer(2),
             authority: None,
@@ -296,7 +299,7 @@ mod tests {
                 skeleton_ahead: 8_192,
             },
             recommendations: vec![Recommendation::FasterDisk],
-            recorder: reports.into_iter().map(|report| Entry { at, report }).collect(),
+            recorder: reports().into_iter().map(|report| Entry { at, report }).collect(),
         }
     }
 
