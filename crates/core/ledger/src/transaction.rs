@@ -129,8 +129,10 @@ pub fn name(raw: &[u8]) -> Hash {
 /// How many transactions are decoded before their senders are found: small ones are one block of the hash each, so that four hashes at once have
 /// something to do for a while.
 const TOGETHER: usize = 16;
-/// As many bytes of them are enough: of two of 100 kB four hashes are made at once, and all of it stays in the cache.
+/// As many bytes of them are enough, so that all of it stays in the cache.
 const TOGETHER_BYTES: usize = 96 << 10;
+/// However large they are, of two together four hashes are made at once: for the price of one's two.
+const TOGETHER_LEAST: usize = 2;
 
 /// Checks one encoded transaction and finds its sender.
 ///
@@ -152,7 +154,7 @@ pub fn recover_each(raw: &[Bytes], chain: ChainId) -> Vec<Result<Recovered, Inva
     results
 }
 
-/// How many of these to take together: at least one.
+/// How many of these to take together.
 fn together(raw: &[Bytes]) -> usize {
     let mut bytes = 0;
     let fits = |raw: &&Bytes| {
@@ -160,7 +162,7 @@ fn together(raw: &[Bytes]) -> usize {
         bytes += raw.len();
         before < TOGETHER_BYTES
     };
-    raw.iter().take(TOGETHER).take_while(fits).count()
+    raw.iter().take(TOGETHER).take_while(fits).count().max(TOGETHER_LEAST).min(raw.len())
 }
 
 /// Memory that is used again and again: asking the system for 100 kB costs as much as filling them.

@@ -255,3 +255,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn large_transactions_are_taken_two_by_two_and_small_ones_many_at_once() {
+    let raw = |bytes: usize, count: usize| vec![Bytes::from(vec![1; bytes]); count];
+    assert_eq!(together(&raw(1 << 20, 5)), 2);
+    assert_eq!(together(&raw(100_000, 5)), 2);
+    assert_eq!(together(&raw(100_000, 1)), 1, "there is no other");
+    assert_eq!(together(&raw(40_000, 5)), 3);
+    assert_eq!(together(&raw(200, 100)), TOGETHER);
+}

@@ -24,6 +24,9 @@ use crate::chain::local::{BadBody, PreparedBlock};
 const LEAST_CERTIFICATES: usize = 256;
 /// The least bytes of bodies in a part: some tens of transactions, half a millisecond, so that the way to a worker and back is lost in it.
 const LEAST_BODY_BYTES: usize = 8 << 10;
+/// The least large bodies in a part: as many messages are hashed side by side for the price of one. Batches of a few bodies that were cut finer
+/// cost four times as much.
+const LEAST_BODIES: usize = 4;
 /// What a body costs to check beside its bytes, in bytes.
 const BODY_OVERHEAD: usize = 32;
 
@@ -302,7 +305,10 @@ fn even_parts(count: usize, most: usize, least: usize) -> Vec<Range<usize>> {
 fn parts_by_bytes(blocks: &[(CertifiedHeader, Body)], most: usize) -> Vec<Range<usize>> {
     let cost = |(_, body): &(CertifiedHeader, Body)| body.0.len().saturating_add(BODY_OVERHEAD);
     let total: usize = blocks.iter().map(cost).sum();
-    let share = total.div_ceil(most.max(1)).max(LEAST_BODY_BYTES);
+    let largest = blocks.iter().map(cost).max().unwrap_or_default();
+    // The last body of a part brings it there: it need not fit.
+    let least = LEAST_BODY_BYTES.max(largest.saturating_mul(LEAST_BODIES - 1).saturating_add(1));
+    let share = total.div_ceil(most.max(1)).max(least);
     let (mut parts, mut start, mut bytes) = (Vec::new(), 0, 0);
     for (i, block) in blocks.iter().enumerate() {
         bytes += cost(block);
