@@ -8,13 +8,12 @@ use crate::tools;
 /// The number of seeds that CI runs; `cargo xtask sim --seeds N` runs more.
 const CI_SEEDS: &str = "200";
 
-/// Lint, test, simulate, measure.
+/// Lint, test, simulate.
 pub fn ci() -> Result<()> {
     lint()?;
     test(&["--profile".into(), "ci".into()])?;
-    // In the profile of the tests: CI builds the workspace once. It optimises the dependencies, which is where the time of a sync goes.
-    visibly(command("cargo", &["run", "--quiet", "--package", "alys-sim", "--", "--seeds", CI_SEEDS]))?;
-    visibly(command("cargo", &["run", "--quiet", "--package", "alys-bench", "--", "check"]))
+    // The profile of the tests: CI builds the workspace once.
+    visibly(command("cargo", &["run", "--quiet", "--package", "alys-sim", "--", "--seeds", CI_SEEDS]))
 }
 
 /// Formatting, clippy, documentation.
