@@ -12,9 +12,7 @@ use crate::tip::Tip;
 impl SyncMachine {
     pub(super) fn on_imported(&mut self, now: Moment, batch: BatchId, (tip, took): (Tip, ImportTook)) {
         if let Some(blocks) = self.importer.end(batch) {
-            if let Some(attempts) = self.importer.succeed() {
-                self.report(Report::ImportRecovered { attempts });
-            }
+            self.import_works();
             self.account.imported(now, took.execute, took.commit);
             self.batch_became_durable(now, &blocks);
         }
@@ -45,7 +43,17 @@ impl SyncMachine {
         self.report(report);
     }
 
+    fn import_works(&mut self) {
+        if let Some(attempts) = self.importer.succeed() {
+            self.report(Report::ImportRecovered { attempts });
+        }
+    }
+
     pub(super) fn on_tip_changed(&mut self, now: Moment, tip: Tip) {
+        // The chain takes blocks, by whatever way they come: there may be none left for an import to show it.
+        if tip.head.slot > self.tip.head.slot {
+            self.import_works();
+        }
         self.set_tip(now, tip);
     }
 

@@ -40,6 +40,25 @@ fn a_full_disk_blames_nobody_and_the_rest_is_tried_again() {
 }
 
 #[test]
+fn a_disk_that_has_room_again_shows_it_also_by_blocks_that_gossip_brought() {
+    let blocks = chain(GENESIS, 91..=100, 1);
+    let (mut story, batch) = importing(&blocks);
+    let fault = Fault::Moment("the disk is full".to_owned());
+    story.send(Event::ImportFailed {
+        batch,
+        failure: ImportFailure { imported: 0, fault, tip: Tip::genesis(GENESIS.id) },
+    });
+    let closed = |story: &Story| {
+        let gate = story.machine.may_produce(story.now, story.slot, None);
+        gate.missing().any(|c| c.name == crate::gate::ConditionName::Import)
+    };
+    assert!(closed(&story));
+    story.send(Event::TipChanged(tip(&blocks[9], BlockRef::of(&blocks[8]))));
+    assert!(story.out.contains(&Action::Report(Report::ImportRecovered { attempts: 1 })));
+    assert!(!closed(&story), "there is nothing left to import, so it could never be shown otherwise");
+}
+
+#[test]
 fn a_body_that_the_importer_proves_wrong_is_fetched_from_another() {
     let blocks = chain(GENESIS, 91..=100, 1);
     let (mut story, batch) = importing(&blocks);
