@@ -86,6 +86,14 @@ pub struct Violation {
     pub how: String,
 }
 
+impl Violation {
+    /// The run itself panicked, and said why where it did.
+    pub(crate) fn panicked() -> Self {
+        let how = "panicked; the message is above".to_owned();
+        Self { at: Duration::ZERO, place: Place::World, rule: Rule::World, how }
+    }
+}
+
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.3} s, {}: {}: {}", self.at.as_secs_f64(), self.place, self.rule, self.how)

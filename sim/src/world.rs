@@ -59,8 +59,6 @@ impl Outcome {
     /// A run that ended in a panic: a defect of the world itself, or of a constructor that nobody guards.
     #[must_use]
     pub fn panicked(plan: &Plan) -> Self {
-        let how = "panicked; the message is above".to_owned();
-        let violation = Violation { at: Duration::ZERO, place: Place::World, rule: Rule::World, how };
         Self {
             name: plan.name,
             seed: plan.seed,
@@ -72,7 +70,7 @@ impl Outcome {
             recovered: None,
             digest: Trace::new(Log::Drop).digest(),
             events: 0,
-            violations: vec![violation],
+            violations: vec![Violation::panicked()],
             log: Vec::new(),
         }
     }

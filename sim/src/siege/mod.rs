@@ -19,10 +19,10 @@ use std::time::Duration;
 use alys_actor::Stream;
 
 use crate::faults::Dice;
-use crate::invariants::{Rule, Violation};
+use crate::invariants::Violation;
 use crate::plan::Plan;
 use crate::site::Site;
-use crate::trace::{Digest, Log, Place, Trace};
+use crate::trace::{Digest, Log, Trace};
 use history::History;
 pub use peer::Lie;
 
@@ -82,8 +82,6 @@ impl Siege {
     /// A seed that ended in a panic: its clean run does not come to its end, or the world has a defect.
     #[must_use]
     pub fn panicked(seed: u64) -> Self {
-        let how = "panicked; the message is above".to_owned();
-        let violation = Violation { at: Duration::ZERO, place: Place::World, rule: Rule::World, how };
         Self {
             name: "panicked",
             seed,
@@ -92,7 +90,7 @@ impl Siege {
             offences: 0,
             leases: 0,
             digest: Trace::new(Log::Drop).digest(),
-            violations: vec![violation],
+            violations: vec![Violation::panicked()],
             log: Vec::new(),
         }
     }

@@ -24,6 +24,8 @@ impl SyncMachine {
         if away < AWAY_AFTER || !self.is_active() {
             return;
         }
+        // It is not counted a second time when the importer is back.
+        self.stands_since = self.stands_since.map(|since| since.after(away));
         self.leases.postpone(away);
         self.peers.values_mut().for_each(|peer| peer.postpone(away));
         self.checking.values_mut().for_each(|checking| checking.since = checking.since.after(away));

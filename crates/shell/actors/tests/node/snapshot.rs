@@ -217,6 +217,15 @@ fn newcomer(world: &World, place: &mut Place) -> Parts {
     parts
 }
 
+/// A running one, and its store.
+async fn start_newcomer(world: &World, place: &mut Place) -> (Node, Arc<dyn Store>) {
+    let parts = newcomer(world, place);
+    let store = parts.base.store.clone();
+    let node = alys_actors::start(parts).unwrap();
+    node.running().await;
+    (node, store)
+}
+
 async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     for _ in 0..300 {
         if holds().await {
@@ -261,10 +270,7 @@ async fn a_fresh_node_begins_with_a_state_and_fetches_the_past_afterwards() {
     let world = world(3, 11);
     let (_places, nodes, _) = federation(&world, &[None, None, None]).await;
     let mut place = world.place(3);
-    let parts = newcomer(&world, &mut place);
-    let store = store_of(&parts);
-    let node = alys_actors::start(parts).unwrap();
-    node.running().await;
+    let (node, store) = start_newcomer(&world, &mut place).await;
     let began_at = installed(&node, &store).await;
     assert!(began_at > Height(20), "the block of height 20 or above, and no body yet: {began_at}");
     synced(&node, &nodes).await;
@@ -320,10 +326,7 @@ async fn a_killed_node_goes_on_with_the_buckets_that_are_durable() {
     let left = Arc::new(AtomicUsize::new(100));
     let (_places, nodes, asked) = federation(&world, &[Some(Lie::After(left.clone()))]).await;
     let mut place = world.place(1);
-    let parts = newcomer(&world, &mut place);
-    let store = store_of(&parts);
-    let node = alys_actors::start(parts).unwrap();
-    node.running().await;
+    let (node, store) = start_newcomer(&world, &mut place).await;
     let complete = async || store.staged().unwrap().map_or(0, |staged| staged.complete.len());
     until("a part is durable", async || complete().await == 100).await;
     assert_eq!(node.sync.get_status().await.unwrap().mode, Mode::Snapshot);
@@ -429,10 +432,7 @@ async fn a_staged_state_with_another_root_is_fetched_anew() {
     let left = Arc::new(AtomicUsize::new(255));
     let (_places, nodes, asked) = federation(&world, &[Some(Lie::After(left.clone()))]).await;
     let mut place = world.place(1);
-    let parts = newcomer(&world, &mut place);
-    let store = store_of(&parts);
-    let node = alys_actors::start(parts).unwrap();
-    node.running().await;
+    let (node, store) = start_newcomer(&world, &mut place).await;
     let complete = || store.staged().unwrap().map_or(0, |staged| staged.complete.len());
     until("nearly everything is durable", async || complete() == 255).await;
     damage(store.as_ref());
@@ -567,10 +567,7 @@ async fn the_past_comes_also_from_a_time_in_which_nothing_became_final() {
     let nodes = [world.start(&mut place)];
     nodes[0].running().await;
     let mut place = world.place(1);
-    let parts = newcomer(&world, &mut place);
-    let store = store_of(&parts);
-    let node = alys_actors::start(parts).unwrap();
-    node.running().await;
+    let (node, store) = start_newcomer(&world, &mut place).await;
     assert!(installed(&node, &store).await > Height(1_100), "it began with a state");
     synced(&node, &nodes).await;
     until("the past is here", async || store.earliest().unwrap() == Height(1)).await;

@@ -20,6 +20,8 @@ use crate::StoreError;
 /// How many bodies may be at their places without a row: more than the blocks that sync works on at once. Beyond, the lowest are forgotten, and lie
 /// there for nothing if nobody names them after all.
 const MOST: usize = 4096;
+/// How many bytes may wait for the thread. A disk that is slower than the network is not worth more memory: beyond, bodies wait for their commit.
+const MOST_WAITING_BYTES: usize = 64 << 20;
 
 /// The key of a row, and its body.
 type Named = (Vec<u8>, Bytes);
@@ -36,6 +38,7 @@ enum Known {
 #[derive(Debug, Default)]
 struct State {
     known: BTreeMap<Vec<u8>, Known>,
+    waiting_bytes: usize,
     /// Why a sync failed.
     failed: Option<StoreError>,
 }
@@ -72,14 +75,19 @@ impl Ahead {
         Ok(Self { shared, queue: Some(queue), thread: Some(thread) })
     }
 
-    /// Has the large ones among these bodies written. Returns at once; what was given before is passed over.
+    /// Has the large ones among these bodies written. Returns at once; what was given before is passed over, and what there is no room for.
     pub(super) fn give(&self, bodies: Vec<Named>) {
         let mut state = self.shared.lock();
         let mut fresh = bodies;
-        fresh.retain(|(key, body)| is_large(body) && !state.known.contains_key(key));
-        for (key, _) in &fresh {
-            state.known.insert(key.clone(), Known::Waiting);
-        }
+        fresh.retain(|(key, body)| {
+            let waiting = state.waiting_bytes.saturating_add(body.len());
+            let is_fresh = is_large(body) && waiting <= MOST_WAITING_BYTES && !state.known.contains_key(key);
+            if is_fresh {
+                state.waiting_bytes = waiting;
+                state.known.insert(key.clone(), Known::Waiting);
+            }
+            is_fresh
+        });
         while state.known.len() > MOST {
             state.known.pop_first();
         }
@@ -124,6 +132,8 @@ fn write(files: &BodyFiles, shared: &Shared, waiting: &Receiver<Vec<Named>>) {
         let large: Vec<&Bytes> = bodies.iter().map(|(_, body)| body).collect();
         let written = files.append(&large);
         let mut state = shared.lock();
+        let bytes: usize = large.iter().map(|body| body.len()).sum();
+        state.waiting_bytes = state.waiting_bytes.saturating_sub(bytes);
         match written {
             Ok(places) => {
                 for ((key, _), place) in bodies.iter().zip(places) {
@@ -186,6 +196,21 @@ mod tests {
         assert_eq!(ahead.take(&key(3), &body(7)).unwrap(), None, "one of the lowest");
         assert!(ahead.take(&key(numbers.end - 1), &body(7)).unwrap().is_some());
         assert!(ahead.shared.lock().known.len() < MOST);
+    }
+
+    #[test]
+    fn what_waits_for_a_slow_disk_is_bounded() {
+        let directory = tempfile::tempdir().unwrap();
+        let (files, ahead) = start(directory.path());
+        // Nobody can write meanwhile.
+        let busy = files.pause();
+        let large = Bytes::from(vec![1; 16 << 20]);
+        (0..10).for_each(|number| ahead.give(vec![(key(number), large.clone())]));
+        assert_eq!(ahead.shared.lock().waiting_bytes, MOST_WAITING_BYTES);
+        assert_eq!(ahead.take(&key(9), &large).unwrap(), None, "it waits for its commit");
+        drop(busy);
+        assert!(ahead.take(&key(3), &large).unwrap().is_some());
+        assert!(ahead.shared.lock().waiting_bytes < MOST_WAITING_BYTES);
     }
 
     #[test]

@@ -167,6 +167,12 @@ impl BodyFiles {
         }
     }
 
+    /// Nobody writes while the answer is kept.
+    #[cfg(test)]
+    pub(super) fn pause(&self) -> std::sync::MutexGuard<'_, End> {
+        self.end.lock().unwrap()
+    }
+
     /// Writes bodies behind the last one and brings them to the disk.
     pub(super) fn append(&self, bodies: &[&Bytes]) -> Result<Vec<Place>, StoreError> {
         let mut last = self.end.lock().unwrap_or_else(PoisonError::into_inner);

@@ -105,3 +105,22 @@ fn after_it_the_same_silence_counts_as_ever() {
     assert!(seen.contains(&Action::Cancel { lease }));
     assert!(seen.contains(&Action::Observe { peer: peer(1), what: Observation::TimedOut }));
 }
+
+#[test]
+fn an_absence_while_the_importer_is_offline_counts_once() {
+    let blocks = chain(GENESIS, 91..=100, 1);
+    let (mut story, lease, batch) = importing_one(&blocks);
+    let left = |story: &Story| story.machine.leases.get(lease).unwrap().deadline.since(story.now);
+    story.wait(500);
+    let fault = Fault::Moment("the chain restarts".to_owned());
+    let before = left(&story);
+    story.send(Event::ImportFailed {
+        batch,
+        failure: ImportFailure { imported: 0, fault, tip: Tip::genesis(GENESIS.id) },
+    });
+    story.wait(300_000);
+    let (batch, _) = story.import().expect("it is tried again");
+    story.send(Event::Imported { batch, tip: tip(&blocks[0], GENESIS), took: ImportTook::default() });
+    assert!(!story.machine.clock_stands());
+    assert_eq!(left(&story), before, "the rest of its time, and nothing besides");
+}
