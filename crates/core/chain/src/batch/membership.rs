@@ -8,13 +8,15 @@
 //! The sums of the places, times the powers of three, are the weighted sum of all signatures, which then costs nothing more.
 
 use std::collections::BTreeMap;
+use std::slice;
 
 use blst::{MultiPoint, blst_p1, blst_p1_affine};
 use blstrs::{G1Affine, G1Projective};
-use group::Group;
+use group::Group as _;
 use rand_core::CryptoRng;
 
 use super::Search;
+use super::combination::{Group, combinations};
 use super::prepare::Statement;
 use super::weights::{DIGITS, WINDOW, WINDOW_MAX, Weight, digit};
 use crate::bls::{Fp, OUTSIDE, Point, sums};
@@ -33,21 +35,10 @@ impl Weighted {
     /// Draws weights and sums signatures of the subgroup.
     pub(super) fn draw(signatures: &[blst_p1_affine], rng: &mut impl CryptoRng) -> Self {
         let weights: Vec<Weight> = signatures.iter().map(|_| Weight::draw(rng)).collect();
-        let signatures = sum(signatures, &weights);
-        Self { weights, signatures }
+        let group = Group { points: signatures.to_vec(), weights };
+        let signatures = combinations(slice::from_ref(&group))[0];
+        Self { weights: group.weights, signatures }
     }
-}
-
-/// The sum of points, each times its weight. Not for points that somebody chose outside the subgroup.
-pub(super) fn sum(points: &[blst_p1_affine], weights: &[Weight]) -> blst_p1 {
-    let signed: Vec<blst_p1_affine> =
-        points.iter().zip(weights).map(|(point, weight)| signed(point, *weight)).collect();
-    let magnitudes: Vec<u8> = weights.iter().flat_map(|weight| weight.magnitude()).collect();
-    signed.mult(&magnitudes, 8 * Weight::BYTES)
-}
-
-fn signed(point: &blst_p1_affine, weight: Weight) -> blst_p1_affine {
-    if weight.is_negative() { Point::from(point).negated().into() } else { *point }
 }
 
 /// Takes statements whose signature is not in the subgroup out, with all that follow where only the first fault counts. Where there are none
@@ -96,7 +87,7 @@ fn sum_places(points: &[blst_p1_affine], weights: &[Weight]) -> Vec<Option<Point
             }
         }
     }
-    let buckets = sums(buckets, Fp::ZERO);
+    let buckets = sums(buckets.into_iter().collect(), Fp::ZERO);
     let places =
         buckets.chunks_exact(WINDOW_MAX).flat_map(|buckets| (0..WINDOW).map(|place| at(buckets, place)));
     sums(places.collect(), Fp::ZERO)

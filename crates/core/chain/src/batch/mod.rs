@@ -9,6 +9,7 @@
 //!   make the honest ones' wait), randomness. **Out**: the bad ones, each with its fault.
 //! - **On failure** of a sum: halves are checked with fresh weights until the bad ones are found; one bad in 256 takes 17 sums at most.
 
+mod combination;
 mod membership;
 mod prepare;
 mod sums;

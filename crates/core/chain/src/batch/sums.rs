@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use blst::min_sig::AggregateSignature;
 use blst::{Pairing, blst_fp12, blst_p1, blst_p1_affine, blst_p2_affine, p1_affines};
 
-use super::membership::{Weighted, sum};
+use super::combination::{Group, combinations};
+use super::membership::Weighted;
 use super::prepare::Statement;
-use super::weights::Weight;
 use crate::bls::{KeySum, clear_cofactor};
 use crate::ids::SetId;
 use crate::limits::MAX_AUTHORITIES;
@@ -43,15 +43,17 @@ impl<'a> Sums<'a> {
 
     /// Whether all statements, for which these weights were drawn, hold. Wrong ones pass with a probability of 3^-41; right ones always do.
     pub(super) fn hold(&mut self, part: &[Statement], weighted: &Weighted) -> bool {
+        // The hashes under which one signer set put its name.
         let mut groups: BTreeMap<(SetId, u16), Group> = BTreeMap::new();
         for (statement, weight) in part.iter().zip(&weighted.weights) {
             let group = groups.entry((statement.set, statement.signers)).or_default();
-            group.hashes.push(statement.hash);
+            group.points.push(statement.hash);
             group.weights.push(*weight);
         }
         let mut by_set: BTreeMap<SetId, Vec<(u16, AggregateSignature)>> = BTreeMap::new();
-        for ((set, signers), group) in groups {
-            by_set.entry(set).or_default().push((signers, group.sum()));
+        let (names, groups): (Vec<_>, Vec<_>) = groups.into_iter().unzip();
+        for ((set, signers), sum) in names.into_iter().zip(combinations(&groups)) {
+            by_set.entry(set).or_default().push((signers, sum.into()));
         }
         let mut pairs = Pairs::default();
         for (id, sums) in &by_set {
@@ -70,19 +72,6 @@ impl<'a> Sums<'a> {
             let keys = *self.keys.entry((set.id(), *signers)).or_insert_with(|| sum_keys(set, *signers));
             pairs.push(keys, sum);
         }
-    }
-}
-
-/// The hashes under which one signer set put its name.
-#[derive(Default)]
-struct Group {
-    hashes: Vec<blst_p1_affine>,
-    weights: Vec<Weight>,
-}
-
-impl Group {
-    fn sum(&self) -> AggregateSignature {
-        sum(&self.hashes, &self.weights).into()
     }
 }
 

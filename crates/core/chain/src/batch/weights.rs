@@ -14,20 +14,25 @@ pub(super) const WINDOWS: usize = DIGITS.div_ceil(WINDOW);
 /// What a window counts at most: 1 + 3 + 9.
 pub(super) const WINDOW_MAX: usize = 13;
 
+/// The signed digits of four bits of a weight: its 64 bits, and what they carry.
+pub(super) const NIBBLES: usize = 17;
+/// What such a digit counts at most.
+pub(super) const NIBBLE_MAX: usize = 8;
+
 const COUNT: u128 = 3_u128.pow(41);
 /// The greatest weight, 111...1 to the base three.
 const MAX: u128 = COUNT / 2;
 /// Makes all windows of a weight nonnegative.
 const OFFSET: i128 = (3_i128.pow(42) - 1) / 2;
 
+/// Makes all signed digits of four bits nonnegative: eight at each place.
+const NIBBLE_OFFSET: u128 = 8 * ((1 << (4 * NIBBLES)) - 1) / 15;
+
 /// A weight between -MAX and MAX, not zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Weight(i128);
 
 impl Weight {
-    /// The bytes of a magnitude.
-    pub(super) const BYTES: usize = 8;
-
     /// Any one, with equal chances.
     pub(super) fn draw(rng: &mut impl CryptoRng) -> Self {
         loop {
@@ -42,13 +47,15 @@ impl Weight {
         }
     }
 
-    pub(super) fn is_negative(self) -> bool {
-        self.0 < 0
-    }
-
-    /// Without the sign, little-endian.
-    pub(super) fn magnitude(self) -> [u8; Self::BYTES] {
-        u64::try_from(self.0.unsigned_abs()).expect("MAX is below 2^64").to_le_bytes()
+    /// Signed digits of four bits, from -8 to 8, the lowest first.
+    pub(super) fn nibbles(self) -> [i8; NIBBLES] {
+        let mut rest = self.0.unsigned_abs() + NIBBLE_OFFSET;
+        let sign = if self.0 < 0 { -1 } else { 1 };
+        [(); NIBBLES].map(|()| {
+            let nibble = i8::try_from(rest & 15).expect("below 16") - 8;
+            rest >>= 4;
+            nibble * sign
+        })
     }
 
     /// What each window counts, from -13 to 13, the lowest first.

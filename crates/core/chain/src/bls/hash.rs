@@ -31,8 +31,7 @@ const COFACTOR_BITS: usize = 64;
 pub(crate) fn hash_without_clearing<M: AsRef<[u8]>>(messages: &[M], dst: &[u8]) -> Vec<blst_p1> {
     let mapped = messages.iter().map(|message| hash_to_field(message.as_ref(), dst).map(Mapped::of));
     let mapped: Vec<Mapped> = mapped.flatten().collect();
-    let points = to_points(&mapped);
-    let pairs = points.chunks_exact(2).map(<[Point]>::to_vec).collect();
+    let pairs = to_points(&mapped).chunks_exact(2).map(|pair| pair.iter().copied()).collect();
     sums(pairs, A).into_iter().map(|sum| sum.map_or_else(blst_p1::default, to_signature_curve)).collect()
 }
 

@@ -32,22 +32,50 @@ impl From<Point> for blst_p1_affine {
     }
 }
 
+/// Lists of points, one behind the other in memory.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lists {
+    points: Vec<Point>,
+    lists: Vec<List>,
+}
+
+/// Where a list is.
+#[derive(Clone, Copy, Debug)]
+struct List {
+    start: usize,
+    len: usize,
+}
+
+impl<L: IntoIterator<Item = Point>> FromIterator<L> for Lists {
+    fn from_iter<I: IntoIterator<Item = L>>(lists: I) -> Self {
+        let mut all = Self::default();
+        for list in lists {
+            let start = all.points.len();
+            all.points.extend(list);
+            all.lists.push(List { start, len: all.points.len() - start });
+        }
+        all
+    }
+}
+
 /// The sum of each list, on the curve with the coefficient `a`; `None` for the identity. An addition takes some six products.
-pub(crate) fn sums(mut lists: Vec<Vec<Point>>, a: Fp) -> Vec<Option<Point>> {
+pub(crate) fn sums(Lists { mut points, mut lists }: Lists, a: Fp) -> Vec<Option<Point>> {
     let (mut numerators, mut denominators) = (Vec::new(), Vec::new());
-    while lists.iter().any(|list| list.len() > 1) {
+    while lists.iter().any(|list| list.len > 1) {
         numerators.clear();
         denominators.clear();
-        for pair in lists.iter().flat_map(|list| list.chunks_exact(2)) {
+        for pair in lists.iter().flat_map(|list| points[list.start..][..list.len].chunks_exact(2)) {
             let (numerator, denominator) = slope(pair[0], pair[1], a);
             numerators.push(numerator);
             denominators.push(denominator);
         }
         invert_all(&mut denominators);
         let mut slopes = numerators.iter().zip(&denominators);
-        lists.iter_mut().for_each(|list| halve(list, &mut slopes));
+        for list in &mut lists {
+            list.len = halve(&mut points[list.start..][..list.len], &mut slopes);
+        }
     }
-    lists.into_iter().map(|list| list.first().copied()).collect()
+    lists.into_iter().map(|list| (list.len > 0).then(|| points[list.start])).collect()
 }
 
 /// The slope of the line through two points as a fraction; its denominator is zero if they are opposite.
@@ -61,8 +89,8 @@ fn slope(p: Point, q: Point, a: Fp) -> (Fp, Fp) {
     (square.double() + square + a, p.y + q.y)
 }
 
-/// Each pair becomes its sum, or vanishes; the odd one out stays. The slopes come with inverted denominators.
-fn halve<'a>(list: &mut Vec<Point>, slopes: &mut impl Iterator<Item = (&'a Fp, &'a Fp)>) {
+/// Each pair becomes its sum, or vanishes; the odd one out stays. The slopes come with inverted denominators. How many are left, at the front.
+fn halve<'a>(list: &mut [Point], slopes: &mut impl Iterator<Item = (&'a Fp, &'a Fp)>) -> usize {
     let mut kept = 0;
     for (i, (numerator, inverse)) in (0..list.len() / 2).zip(slopes) {
         if inverse.is_zero() {
@@ -78,7 +106,7 @@ fn halve<'a>(list: &mut Vec<Point>, slopes: &mut impl Iterator<Item = (&'a Fp, &
         list[kept] = list[list.len() - 1];
         kept += 1;
     }
-    list.truncate(kept);
+    kept
 }
 
 #[cfg(test)]

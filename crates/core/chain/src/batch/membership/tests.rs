@@ -85,8 +85,8 @@ fn signatures_of_the_subgroup_pass_and_their_weighted_sum_is_right() {
     let mut all = statements(&points);
     let weighted = check(&mut all, &mut BTreeMap::new(), Search::All, &mut rng(1)).unwrap();
     assert_eq!(all.len(), points.len());
-    let signatures: Vec<blst_p1_affine> = points.iter().map(affine).collect();
-    assert_eq!(weighted.signatures, sum(&signatures, &weighted.weights));
+    let group = Group { points: points.iter().map(affine).collect(), weights: weighted.weights };
+    assert_eq!(vec![weighted.signatures], combinations(&[group]));
 }
 
 #[test]

@@ -23,8 +23,9 @@ fn the_digits_make_the_weight_and_the_weight_is_64_bits_and_a_sign() {
         let digits = (0..WINDOWS * WINDOW).map(|place| i128::from(digit_at(weight, place)));
         let value: i128 = (0u32..).zip(digits).map(|(place, digit)| digit * 3_i128.pow(place)).sum();
         assert_eq!(value, weight.0);
-        let magnitude = i128::from(u64::from_le_bytes(weight.magnitude()));
-        assert_eq!(if weight.is_negative() { -magnitude } else { magnitude }, weight.0);
+        assert!(weight.nibbles().iter().all(|nibble| usize::from(nibble.unsigned_abs()) <= NIBBLE_MAX));
+        let nibbles = (0u32..).zip(weight.nibbles());
+        assert_eq!(nibbles.map(|(place, nibble)| i128::from(nibble) << (4 * place)).sum::<i128>(), weight.0);
     }
 }
 

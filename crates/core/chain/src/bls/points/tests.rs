@@ -37,7 +37,7 @@ fn any_point() -> impl Strategy<Value = G1Projective> {
 proptest! {
     #[test]
     fn lists_of_any_points_add_up(lists in prop::collection::vec(prop::collection::vec(any_point(), 0..12), 0..6)) {
-        let ours = sums(lists.iter().map(|list| list.iter().map(point).collect()).collect(), Fp::ZERO);
+        let ours = sums(lists.iter().map(|list| list.iter().map(point)).collect(), Fp::ZERO);
         let theirs: Vec<Option<Point>> = lists.iter().map(|list| expected(list)).collect();
         prop_assert_eq!(ours, theirs);
     }
@@ -48,7 +48,7 @@ fn the_identity_in_the_middle_of_a_sum_is_not_taken_for_a_point() {
     let (one, third) = (G1Projective::generator(), third());
     // Pairs cancel, and what is left meets a point with x = 0.
     let list = [one, -one, third, one, -one, -third, third, third];
-    let sum = sums(vec![list.iter().map(point).collect()], Fp::ZERO);
+    let sum = sums([list.iter().map(point)].into_iter().collect(), Fp::ZERO);
     assert_eq!(sum, [expected(&list)]);
     assert_eq!(sum, [Some(point(&-third))]);
 }
