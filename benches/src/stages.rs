@@ -22,7 +22,7 @@ use crate::cores;
 use crate::peculiar::Peculiar;
 
 /// Approvals that are checked as one sum, as the node does.
-const CHECKED_TOGETHER: usize = 256;
+const CHECKED_TOGETHER: usize = 512;
 /// Blocks of a commit, as the node makes them.
 const COMMIT_BLOCKS: usize = 256;
 /// Bytes of bodies of a commit, as the node makes them; a request for bodies asks for no more either.

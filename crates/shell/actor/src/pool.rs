@@ -1,6 +1,6 @@
 //! The CPU pool: signatures, hashes and decoding, away from the actors' threads.
 //!
-//! - **Owns**: its threads and two bounded queues, one a priority. One thread takes [`Priority::High`] only: a batch of signatures keeps a
+//! - **Owns**: its threads and three bounded queues, one a priority. One thread takes [`Priority::High`] only: a batch of signatures keeps a
 //!   thread for tens of milliseconds, and neither a slot nor the import of verified blocks waits until one is through.
 //! - **Comes in**: closures; **goes out**: their results, to whoever awaits them.
 //! - **When it fails**: a panicking job fails only itself. A job whose caller has gone (its incarnation was aborted) is
@@ -22,8 +22,9 @@ use crate::exit::panic_words;
 /// only hold memory and delay, since callers wait for room anyway.
 const QUEUE_PER_THREAD: usize = 32;
 
-/// After this many High jobs in a row a Normal one has its turn in a thread that takes both: sync keeps going while consensus floods the pool.
-const HIGH_IN_A_ROW: u32 = 8;
+/// A job that waits has its turn when so many of higher priority were taken before it, in a thread that takes all: sync keeps going while consensus
+/// floods the pool.
+const PASSED_AT_MOST: u32 = 8;
 
 /// How urgent a job is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,6 +33,9 @@ pub enum Priority {
     High,
     /// Sync, transactions, serving.
     Normal,
+    /// What runs ahead of all that and takes long. It keeps the threads busy, and nobody waits for more than the job that has begun: so blocks go
+    /// through to the disk as they are verified, in place of piling up behind the verification of more.
+    Low,
 }
 
 /// Why a job has no result.
@@ -146,27 +150,34 @@ enum Takes {
     All,
 }
 
+/// The jobs of one priority.
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    /// How many of higher priority were taken since the last of these, while some waited.
+    passed: u32,
+}
+
 #[derive(Default)]
 struct Queues {
-    high: VecDeque<Job>,
-    normal: VecDeque<Job>,
-    high_in_a_row: u32,
+    /// The highest priority first.
+    queues: [Queue; 3],
     closed: bool,
 }
 
 impl Queues {
     fn pop(&mut self, takes: Takes) -> Option<Job> {
         if takes == Takes::High {
-            return self.high.pop_front();
+            return self.queues[Priority::High as usize].jobs.pop_front();
         }
-        let normal_is_due = self.high_in_a_row >= HIGH_IN_A_ROW && !self.normal.is_empty();
-        if normal_is_due || self.high.is_empty() {
-            self.high_in_a_row = 0;
-            self.normal.pop_front()
-        } else {
-            self.high_in_a_row += 1;
-            self.high.pop_front()
+        let waits = |queue: &Queue| !queue.jobs.is_empty();
+        let is_due = |queue: &Queue| waits(queue) && queue.passed >= PASSED_AT_MOST;
+        let next = self.queues.iter().position(is_due).or_else(|| self.queues.iter().position(waits))?;
+        for queue in &mut self.queues[next + 1..] {
+            queue.passed += u32::from(waits(queue));
         }
+        self.queues[next].passed = 0;
+        self.queues[next].jobs.pop_front()
     }
 }
 
@@ -176,7 +187,7 @@ struct Shared {
     filled: Condvar,
     /// There is a High one.
     filled_high: Condvar,
-    places: [Arc<Semaphore>; 2],
+    places: [Arc<Semaphore>; 3],
 }
 
 impl std::fmt::Debug for Shared {
@@ -192,7 +203,7 @@ impl Shared {
             queues: Mutex::default(),
             filled: Condvar::new(),
             filled_high: Condvar::new(),
-            places: [places(), places()],
+            places: [places(), places(), places()],
         }
     }
 
@@ -223,10 +234,7 @@ impl Shared {
 
     fn push(&self, priority: Priority, job: Job) {
         let mut queues = self.lock();
-        match priority {
-            Priority::High => queues.high.push_back(job),
-            Priority::Normal => queues.normal.push_back(job),
-        }
+        queues.queues[priority as usize].jobs.push_back(job);
         drop(queues);
         if priority == Priority::High {
             self.filled_high.notify_one();

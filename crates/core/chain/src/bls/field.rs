@@ -76,7 +76,7 @@ impl Fp {
     }
 
     pub(crate) fn is_zero(self) -> bool {
-        self == Self::ZERO
+        self.0.l.iter().fold(0, |bits, digit| bits | digit) == 0
     }
 
     pub(crate) fn square(self) -> Self {

@@ -64,12 +64,14 @@ async fn both_kinds_return_results_and_survive_a_panic() {
 }
 
 #[tokio::test]
-async fn high_goes_first_but_normal_has_its_turn() {
+async fn higher_ones_go_first_but_every_priority_has_its_turn() {
     let pool = one_thread();
     let (normal, high) = block(&pool).await;
     let (log, order) = mpsc::channel();
     let mut waiting = Vec::new();
-    for (count, priority, word) in [(2, Priority::Normal, 'n'), (10, Priority::High, 'h')] {
+    for (count, priority, word) in
+        [(2, Priority::Low, 'l'), (10, Priority::Normal, 'n'), (10, Priority::High, 'h')]
+    {
         for _ in 0..count {
             let log = log.clone();
             waiting.push(queue(&pool, priority, move || log.send(word).ok()));
@@ -79,7 +81,7 @@ async fn high_goes_first_but_normal_has_its_turn() {
     for job in waiting {
         job.await.expect("no panic");
     }
-    assert_eq!(order.try_iter().collect::<String>(), "hhhhhhhhnhhn");
+    assert_eq!(order.try_iter().collect::<String>(), "hhhhhhhhnlhhnnnnnnlnnn");
     high.end().await;
 }
 
@@ -114,7 +116,11 @@ async fn a_full_queue_makes_callers_wait() {
     let waiting: Vec<_> =
         (0..QUEUE_PER_THREAD + 5).map(|number| queue(&pool, Priority::Normal, move || number)).collect();
     if let Kind::Threads(owner) = &pool.0 {
-        assert_eq!(owner.0.lock().normal.len(), QUEUE_PER_THREAD, "five wait outside");
+        assert_eq!(
+            owner.0.lock().queues[Priority::Normal as usize].jobs.len(),
+            QUEUE_PER_THREAD,
+            "five wait outside"
+        );
     }
     blocker.end().await;
     let results = futures::future::join_all(waiting).await;

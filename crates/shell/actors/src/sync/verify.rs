@@ -1,12 +1,13 @@
 //! Checking what peers served, on the CPU pool: headers in ranges, bodies in batches, the heads of statuses.
 //!
-//! A batch is cut into as many parts as there are workers. It never mixes peers, and a worker's panic costs it the time, nothing else: the fault is
-//! ours, and the machine tries again.
+//! The certificates of a range are checked as one batch, since the more there are the less each costs; the other workers have the ranges behind it.
+//! Bodies are cut into as many parts as there are workers. A batch never mixes peers, and a worker's panic costs it the time, nothing else: the
+//! fault is ours, and the machine tries again.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use alys_actor::{Pool, PoolError, Priority, Stream};
+use alys_actor::{Pool, Priority, Stream};
 use alys_chain::batch::{self, Entry, Search};
 use alys_chain::verify::{self, Parent};
 use alys_chain::{BlockId, Body, CertifiedHeader, Invalid, Linked, RangeFault, Required, Rules, UnixMillis};
@@ -14,14 +15,10 @@ use alys_ledger::ChainId;
 use alys_storage::{Store, StoreError};
 use alys_sync::{Fault, HeaderVerdict, Offence};
 use futures::future::join_all;
-use rand_core::SeedableRng;
 
 use super::Parts;
 use crate::chain::local::{BadBody, PreparedBlock};
 
-/// The least certificates in a part. Of 64 each costs a quarter more than of 256, of 512 hardly less; what a range is not cut for, the ranges
-/// behind it use.
-const LEAST_CERTIFICATES: usize = 256;
 /// The least bytes of bodies in a part: some tens of transactions, half a millisecond, so that the way to a worker and back is lost in it.
 const LEAST_BODY_BYTES: usize = 8 << 10;
 /// The least large bodies in a part: as many messages are hashed side by side for the price of one. Batches of a few bodies that were cut finer
@@ -169,27 +166,19 @@ impl Verifier {
         Ok(headers.len())
     }
 
-    /// The first wrong certificate of a linked range.
+    /// The first wrong certificate of a linked range. The weights are drawn after the range is fixed.
     async fn certificates(
         &self,
         headers: &Arc<[CertifiedHeader]>,
         linked: Arc<Linked>,
         mut rng: Stream,
     ) -> Result<Option<(usize, Invalid)>, Fault> {
-        let parts = even_parts(linked.outcome.count, self.workers, LEAST_CERTIFICATES);
-        let jobs = parts.into_iter().map(|part| {
-            let (rules, headers, linked) = (self.rules.clone(), headers.clone(), linked.clone());
-            // Each part has weights of its own, drawn after the range is fixed.
-            let mut rng = Stream::from_rng(&mut rng);
-            self.pool.run(Priority::Normal, move || {
-                let all = linked.entries(&headers).skip(part.start).take(part.len());
-                let entries: Vec<Entry<'_>> = all.collect();
-                let first = batch::verify(&rules, &entries, Search::First, &mut rng).faults.pop_first();
-                first.map(|(index, invalid)| (part.start + index, invalid))
-            })
+        let (rules, headers) = (self.rules.clone(), headers.clone());
+        let first = self.pool.run(Priority::Low, move || {
+            let entries: Vec<Entry<'_>> = linked.entries(&headers).collect();
+            batch::verify(&rules, &entries, Search::First, &mut rng).faults.pop_first()
         });
-        let found: Result<Vec<_>, PoolError> = join_all(jobs).await.into_iter().collect();
-        Ok(found.map_err(ours)?.into_iter().flatten().next())
+        first.await.map_err(ours)
     }
 
     /// Checks that these bodies are their blocks', decodes them, and has the disk begin with them. In the order that they came in.
@@ -203,7 +192,8 @@ impl Verifier {
                 .map(|(header, body)| (header, Ok(header_alone(&header, body))))
                 .collect();
         }
-        let parts = parts_by_bytes(&blocks, self.workers);
+        let sizes: Vec<usize> = blocks.iter().map(|(_, body)| body.0.len()).collect();
+        let parts = parts_by_bytes(&sizes, self.workers);
         let blocks: Arc<[(CertifiedHeader, Body)]> = blocks.into();
         let jobs = parts.into_iter().map(|part| {
             let (mine, chain_id) = (blocks.clone(), self.chain_id);
@@ -294,31 +284,24 @@ fn ours(error: impl ToString) -> Fault {
     Fault::Ours(error.to_string())
 }
 
-/// Cuts `count` things into at most `most` parts of nearly the same size, none below `least` but where there is only one.
-fn even_parts(count: usize, most: usize, least: usize) -> Vec<Range<usize>> {
-    let parts = (count / least.max(1)).clamp(1, most.max(1));
-    let at = |i: usize| count * i / parts;
-    (0..parts).map(|i| at(i)..at(i + 1)).filter(|part| !part.is_empty()).collect()
-}
-
-/// Cuts bodies into at most about `most` parts of nearly the same work.
-fn parts_by_bytes(blocks: &[(CertifiedHeader, Body)], most: usize) -> Vec<Range<usize>> {
-    let cost = |(_, body): &(CertifiedHeader, Body)| body.0.len().saturating_add(BODY_OVERHEAD);
-    let total: usize = blocks.iter().map(cost).sum();
-    let largest = blocks.iter().map(cost).max().unwrap_or_default();
+/// Cuts bodies of these sizes into at most about `most` parts of nearly the same work.
+fn parts_by_bytes(sizes: &[usize], most: usize) -> Vec<Range<usize>> {
+    let cost = |size: &usize| size.saturating_add(BODY_OVERHEAD);
+    let total: usize = sizes.iter().map(cost).sum();
+    let largest = sizes.iter().map(cost).max().unwrap_or_default();
     // The last body of a part brings it there: it need not fit.
     let least = LEAST_BODY_BYTES.max(largest.saturating_mul(LEAST_BODIES - 1).saturating_add(1));
     let share = total.div_ceil(most.max(1)).max(least);
     let (mut parts, mut start, mut bytes) = (Vec::new(), 0, 0);
-    for (i, block) in blocks.iter().enumerate() {
-        bytes += cost(block);
+    for (i, size) in sizes.iter().enumerate() {
+        bytes += cost(size);
         if bytes >= share {
             parts.push(start..i + 1);
             (start, bytes) = (i + 1, 0);
         }
     }
-    if start < blocks.len() {
-        parts.push(start..blocks.len());
+    if start < sizes.len() {
+        parts.push(start..sizes.len());
     }
     parts
 }
@@ -328,16 +311,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_are_even_cover_everything_and_are_not_too_small() {
-        assert_eq!(even_parts(512, 4, 64), [0..128, 128..256, 256..384, 384..512]);
-        assert_eq!(even_parts(130, 4, 64), [0..65, 65..130]);
-        assert_eq!(even_parts(10, 4, 64), vec![0..10]);
-        assert!(even_parts(0, 4, 64).is_empty());
-        for count in 0..300 {
-            let parts = even_parts(count, 3, 7);
-            let all: Vec<usize> = parts.iter().cloned().flatten().collect();
-            assert_eq!(all, (0..count).collect::<Vec<_>>());
-            assert!(parts.len() <= 3);
-        }
+    fn parts_of_bodies_cover_everything_and_are_not_too_small() {
+        assert_eq!(parts_by_bytes(&[0; 40], 4), vec![0..40], "nothing to win");
+        assert_eq!(parts_by_bytes(&[100_000; 40], 4), [0..10, 10..20, 20..30, 30..40]);
+        assert_eq!(parts_by_bytes(&[100_000; 6], 4), [0..4, 4..6], "four that are hashed side by side");
+        assert_eq!(parts_by_bytes(&[100, 100_000, 100, 100], 4), vec![0..4], "with one large one");
+        assert!(parts_by_bytes(&[], 4).is_empty());
     }
 }
