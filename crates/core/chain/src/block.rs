@@ -4,6 +4,8 @@
 //! - **In**: transactions, or the bytes of a body. **Out**: transactions by reference, the root.
 //! - **On failure**: [`Invalid`]; nothing is allocated before all offsets are checked.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
@@ -70,7 +72,8 @@ impl Body {
     /// The root of a body without transactions.
     #[must_use]
     pub fn empty_root() -> Hash {
-        root_over(&[])
+        static ROOT: LazyLock<Hash> = LazyLock::new(|| root_over(&[]));
+        *ROOT
     }
 }
 

@@ -1,6 +1,7 @@
 //! The bodies that have arrived and are not durable yet.
 //!
-//! - **Owns**: for each held body: its size, who served it, how far it is. The bytes themselves are with the shell.
+//! - **Owns**: for each held body: its size, who served it, how far it is. The bytes themselves are with the shell. Also which blocks are empty: what
+//!   their bodies are is said by their headers, so nobody serves them.
 //! - **In**: arrivals, verdicts. **Out**: what is missing, what to verify next, what can be imported.
 //! - **On failure**: a body that is wrong, or not needed any more, is taken out, and is missing again if it is needed.
 
@@ -36,6 +37,8 @@ pub struct Held {
 #[derive(Clone, Debug)]
 pub struct Bodies {
     held: BTreeMap<Height, Held>,
+    empty: HeightRanges,
+    /// Those that are held, and those of empty blocks.
     heights: HeightRanges,
     unverified: BTreeSet<Height>,
     average: u64,
@@ -45,16 +48,53 @@ pub struct Bodies {
 
 impl Default for Bodies {
     fn default() -> Self {
-        let (held, heights, unverified) = (BTreeMap::new(), HeightRanges::EMPTY, BTreeSet::new());
-        Self { held, heights, unverified, average: FIRST_AVERAGE, averaged: 0 }
+        Self {
+            held: BTreeMap::new(),
+            empty: HeightRanges::EMPTY,
+            heights: HeightRanges::EMPTY,
+            unverified: BTreeSet::new(),
+            average: FIRST_AVERAGE,
+            averaged: 0,
+        }
     }
 }
 
 impl Bodies {
+    /// The block at this height is empty.
+    pub fn know_empty(&mut self, height: Height) {
+        self.empty.insert_height(height);
+        self.heights.insert_height(height);
+    }
+
+    /// Whether the block at this height is known to be empty.
+    #[must_use]
+    pub fn is_empty_at(&self, height: Height) -> bool {
+        self.empty.contains(height)
+    }
+
+    /// The lowest of `missing` that one request can ask for: at most `most`, with nothing but empty blocks between them.
+    #[must_use]
+    pub fn lowest_run(&self, missing: &HeightRanges, most: u64) -> HeightRanges {
+        let mut run = HeightRanges::EMPTY;
+        let (mut end, mut left) = (None, most);
+        for range in missing.iter() {
+            let is_next =
+                end.is_none_or(|end| self.empty.first_absent(HeightRange::new(end, range.start)).is_none());
+            if !is_next || left == 0 {
+                break;
+            }
+            let taken = HeightRange::new(range.start, range.end.min(range.start.saturating_add(left)));
+            left -= taken.len();
+            run.insert(taken);
+            end = Some(taken.end);
+        }
+        run
+    }
+
     /// Which of `wanted` are neither held nor in flight.
     #[must_use]
-    pub fn missing(&self, wanted: HeightRange, in_flight: &HeightRanges) -> HeightRanges {
-        let mut missing = HeightRanges::from(wanted);
+    pub fn missing(&self, wanted: impl Into<HeightRanges>, in_flight: &HeightRanges) -> HeightRanges {
+        let mut missing = wanted.into();
         missing.subtract(&self.heights);
         missing.subtract(in_flight);
         missing
@@ -145,21 +185,26 @@ impl Bodies {
         }
     }
 
-    /// The verified bodies from `from` on without a hole: at most `blocks` of them, and at most `bytes`, but always one.
+    /// The blocks from `from` on without a hole whose bodies are verified, or empty: at most `blocks` of them, and at most `bytes`, but always one.
     #[must_use]
     pub fn importable(&self, from: Height, blocks: usize, bytes: u64) -> Vec<Height> {
         let mut next = from;
         let mut left = bytes;
         let mut run = Vec::new();
         while run.len() < blocks
-            && let Some(held) = self.held.get(&next).filter(|held| held.verified)
-            && (run.is_empty() || held.cost <= left)
+            && let Some(cost) = self.importable_cost(next)
+            && (run.is_empty() || cost <= left)
         {
             run.push(next);
-            left = left.saturating_sub(held.cost);
+            left = left.saturating_sub(cost);
             next = next.saturating_add(1);
         }
         run
+    }
+
+    fn importable_cost(&self, height: Height) -> Option<u64> {
+        let verified = self.held.get(&height).filter(|held| held.verified).map(|held| held.cost);
+        verified.or_else(|| self.is_empty_at(height).then_some(0))
     }
 
     /// Takes one body out.
@@ -170,11 +215,13 @@ impl Bodies {
         Some(held)
     }
 
-    /// Takes out all bodies of these heights.
+    /// Takes out all bodies of these heights, and forgets which blocks were empty.
     pub fn remove_range(&mut self, range: HeightRange) -> Vec<Held> {
         if range.is_empty() {
             return Vec::new();
         }
+        self.empty.remove(range);
+        self.heights.remove(range);
         let heights: Vec<Height> =
             self.held.range(range.start..range.end).map(|(&height, _)| height).collect();
         heights.into_iter().filter_map(|height| self.remove(height)).collect()
@@ -212,6 +259,26 @@ mod tests {
         let in_flight = range(5, 7).into();
         let missing: Vec<_> = bodies.missing(range(1, 10), &in_flight).iter().collect();
         assert_eq!(missing, [range(1, 3), range(7, 8), range(9, 10)]);
+    }
+
+    #[test]
+    fn nobody_is_asked_for_empty_ones_and_they_are_imported_in_their_turn() {
+        let mut bodies = holding(&[1]);
+        verify_all(&mut bodies);
+        for height in [2, 4, 5, 9] {
+            bodies.know_empty(Height(height));
+        }
+        let missing = bodies.missing(range(1, 12), &range(8, 9).into());
+        assert_eq!(missing.heights().map(|height| height.0).collect::<Vec<_>>(), [3, 6, 7, 10, 11]);
+        let run =
+            |most| bodies.lowest_run(&missing, most).heights().map(|height| height.0).collect::<Vec<_>>();
+        assert_eq!([run(0), run(1), run(2)], [vec![], vec![3], vec![3, 6]]);
+        assert_eq!(run(9), [3, 6, 7], "8 is with another peer, and what is behind it another request");
+        assert_eq!(bodies.importable(Height(1), 9, 1).len(), 2);
+        assert!(bodies.is_empty_at(Height(4)) && !bodies.is_empty_at(Height(3)));
+        bodies.remove_range(range(4, 5));
+        assert!(!bodies.is_empty_at(Height(4)) && bodies.is_empty_at(Height(5)));
+        assert_eq!(bodies.lowest_missing(range(4, 6)), Some(Height(4)));
     }
 
     #[test]

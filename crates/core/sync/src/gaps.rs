@@ -38,6 +38,12 @@ impl HeightRanges {
         self.0.first().map(|range| range.start)
     }
 
+    /// The highest height.
+    #[must_use]
+    pub fn last(&self) -> Option<Height> {
+        self.0.last().and_then(|range| range.end.prev())
+    }
+
     /// Whether `height` belongs to it.
     #[must_use]
     pub fn contains(&self, height: Height) -> bool {

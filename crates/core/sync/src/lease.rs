@@ -98,8 +98,8 @@ impl Lease {
             Work::Status => None,
             Work::Headers(range) => Some(*range),
             Work::Bodies(work) => {
-                let (first, last) = (work.heights.iter().next()?, work.heights.iter().next_back()?);
-                Some(HeightRange::new(first.start, last.end))
+                let (first, last) = (work.heights.first()?, work.heights.last()?);
+                Some(HeightRange::new(first, last.saturating_add(1)))
             }
         }
     }

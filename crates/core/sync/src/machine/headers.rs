@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use alys_chain::{BlockRef, CertifiedHeader, Height, HeightRange, Moment};
+use alys_chain::{BlockRef, Body, CertifiedHeader, Height, HeightRange, Moment};
 use alys_peers::{Observation, Offence};
 use alys_wire::PeerId;
 
@@ -14,7 +14,7 @@ use crate::event::{HeaderVerdict, LeaseId};
 use crate::lease::{Lease, Work};
 use crate::peers::Kind;
 use crate::report::{Proof, Report};
-use crate::skeleton::Joint;
+use crate::skeleton::{Entry, Joint};
 use crate::target::Targets;
 
 /// How often the same head is left for the same target: the headers above finality are few, but a peer could make us fetch them for ever.
@@ -119,7 +119,7 @@ impl SyncMachine {
     /// Links the skeleton as far as it goes, and clears what does not fit together.
     pub(super) fn join(&mut self, now: Moment) {
         let before = self.skeleton.linked();
-        while let Joint::Broken { height, at_base, upper_is_final } = self.skeleton.join() {
+        while let Joint::Broken { height, at_base, upper_is_final } = self.link() {
             self.report(Report::Unlinked { height });
             self.rest_server(now, height, !upper_is_final);
             if at_base {
@@ -131,6 +131,19 @@ impl SyncMachine {
         if self.skeleton.linked() > before {
             self.watch.progress = now;
         }
+    }
+
+    /// Links as far as the headers agree, and looks which of these blocks are empty.
+    fn link(&mut self) -> Joint {
+        let before = self.skeleton.linked();
+        let joint = self.skeleton.join();
+        for height in (before.0..self.skeleton.linked().0).map(|below| Height(below).saturating_add(1)) {
+            let is_empty = |entry: &Entry| entry.header.header.body_root == Body::empty_root();
+            if self.skeleton.get(height).is_some_and(is_empty) && self.bodies.get(height).is_none() {
+                self.bodies.know_empty(height);
+            }
+        }
+        joint
     }
 
     /// Two ranges do not join: what is not proven final gives way.

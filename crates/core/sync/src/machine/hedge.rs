@@ -21,12 +21,12 @@ const LATE_HALVES: u32 = 3;
 const LEAST_LATE: Duration = Duration::from_millis(250);
 
 /// A request that holds the head of the line.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Holder {
     head: Height,
     peer: PeerId,
-    /// What it owes, from the head on without a hole.
-    owes: HeightRange,
+    /// What it owes, from the head on.
+    owes: HeightRanges,
     asked: Moment,
     /// When the head should have come.
     expected: Moment,
@@ -49,15 +49,16 @@ impl SyncMachine {
         }
         let allowed = self.hedging.left(self.owed_bodies()).min(self.budget.free().max(cost));
         let blocks = scheduler::chunk(self.config.batch, &offer.link, cost, allowed).min(holder.owes.len());
-        let range = HeightRange::new(holder.head, holder.head.saturating_add(blocks));
+        let asked = self.bodies.lowest_run(&holder.owes, blocks);
         let reserved = cost.saturating_mul(blocks);
-        if range.is_empty() || !self.reserve(reserved, Some(holder.head)) {
+        let Some(last) = asked.last() else { return };
+        if !self.reserve(reserved, Some(holder.head)) {
             return;
         }
-        let work = self.body_work(range, reserved, true);
+        let work = self.body_work(asked, reserved, true);
         self.hedging.ask(work.wanted.keys().copied(), cost);
         self.report(Report::Hedged {
-            heights: range,
+            heights: HeightRange::new(holder.head, last.saturating_add(1)),
             slow: holder.peer,
             held_for: now.since(holder.asked),
             expected: holder.expected.since(holder.asked),
@@ -87,10 +88,11 @@ impl SyncMachine {
         let before = lease.ahead.saturating_add(lease.bytes);
         let takes = link.expected(before.saturating_add(self.bodies.expected_cost()));
         let patience = (takes.saturating_mul(LATE_HALVES) / 2).max(LEAST_LATE);
-        let owed = lease.bodies()?.heights.iter().find(|range| range.contains(head))?;
-        let owed = HeightRange::new(head, owed.end);
+        let mut owed = lease.bodies()?.heights.clone();
+        owed.remove(HeightRange::new(Height::ZERO, head));
         // What an earlier one has brought is not asked for again.
-        let owes = self.bodies.missing(owed, &HeightRanges::EMPTY).lowest(BODIES_PER_REQUEST)?;
+        let owed = self.bodies.missing(owed, &HeightRanges::EMPTY);
+        let owes = self.bodies.lowest_run(&owed, BODIES_PER_REQUEST);
         Some(Holder {
             head,
             peer: lease.peer,

@@ -9,6 +9,7 @@ use alys_wire::PeerId;
 use super::{SyncMachine, Verifying};
 use crate::action::Action;
 use crate::bodies::OVERHEAD_BYTES;
+use crate::gaps::HeightRanges;
 use crate::import::BATCH_BYTES;
 use crate::lease::{BodyWork, Lease, Work};
 use crate::link::MAX_TIMEOUT;
@@ -191,10 +192,10 @@ impl SyncMachine {
         }
         let in_flight = self.leases.bodies_in_flight();
         let mut missing = self.bodies.missing(self.skeleton.linked_range(), &in_flight);
-        while let Some(range) = missing.lowest(BODIES_PER_REQUEST) {
-            let is_head = self.head_of_line() == Some(range.start);
-            let Some(asked) = self.ask_for_bodies(now, range, is_head) else { return };
-            missing.remove(asked);
+        while let Some(first) = missing.first() {
+            let is_head = self.head_of_line() == Some(first);
+            let Some(asked) = self.ask_for_bodies(now, &missing, first, is_head) else { return };
+            missing.subtract(&asked);
         }
     }
 
@@ -223,22 +224,29 @@ impl SyncMachine {
         Offer { peer: id, link: peer.link, owed: self.leases.owed_by(id) }
     }
 
-    /// Asks for the lowest part of `range`; which one, or `None` if nobody can be asked, or there is no room.
-    fn ask_for_bodies(&mut self, now: Moment, range: HeightRange, is_head: bool) -> Option<HeightRange> {
+    /// Asks for the lowest of `missing`, from `first` on; which, or `None` if nobody can be asked, or there is no room.
+    fn ask_for_bodies(
+        &mut self,
+        now: Moment,
+        missing: &HeightRanges,
+        first: Height,
+        is_head: bool,
+    ) -> Option<HeightRanges> {
+        let run = self.bodies.lowest_run(missing, BODIES_PER_REQUEST);
         let cost = self.bodies.expected_cost();
-        let offer = self.body_offer(now, range, is_head)?;
+        let offer = self.body_offer(now, first, cost.saturating_mul(run.len()), is_head)?;
         let mut blocks =
-            scheduler::chunk(self.config.batch, &offer.link, cost, self.budget.free()).min(range.len());
+            scheduler::chunk(self.config.batch, &offer.link, cost, self.budget.free()).min(run.len());
         let mut reserve = cost.saturating_mul(blocks);
         if blocks == 0 {
             // Only the head of the line may go beyond: one block, for which there is always room once the head is imported.
             (blocks, reserve) = (1, MAX_BODY_BYTES.saturating_add(OVERHEAD_BYTES));
         }
-        let asked = HeightRange::new(range.start, range.start.saturating_add(blocks));
-        if !self.reserve(reserve, is_head.then_some(range.start)) {
+        if !self.reserve(reserve, is_head.then_some(first)) {
             return None;
         }
-        let work = self.body_work(asked, reserve, false);
+        let asked = self.bodies.lowest_run(&run, blocks);
+        let work = self.body_work(asked.clone(), reserve, false);
         self.ask_bodies(now, offer, work);
         Some(asked)
     }
@@ -254,13 +262,13 @@ impl SyncMachine {
         true
     }
 
-    /// Who finishes the beginning of this range the earliest; now and then, but never for the head, who is known least.
-    fn body_offer(&self, now: Moment, range: HeightRange, is_head: bool) -> Option<Offer> {
-        let offers = self.body_offers(now, range.start, is_head);
+    /// Who finishes so many bytes of bodies from this height on the earliest; now and then, but never for the head, who is known least.
+    fn body_offer(&self, now: Moment, from: Height, bytes: u64, is_head: bool) -> Option<Offer> {
+        let offers = self.body_offers(now, from, is_head);
         if !is_head && self.chunks.is_multiple_of(EXPLORE_EVERY) {
             return scheduler::least_known(offers);
         }
-        scheduler::earliest(offers, self.bodies.expected_cost().saturating_mul(range.len()))
+        scheduler::earliest(offers, bytes)
     }
 
     /// Who may be asked for bodies from this height on: of those that are not set back further than others, who has room.
@@ -280,10 +288,9 @@ impl SyncMachine {
     }
 
     /// The request for the bodies of these heights, for which so many bytes are reserved.
-    pub(super) fn body_work(&self, range: HeightRange, reserved: u64, is_second: bool) -> BodyWork {
-        let heights = (range.start.0..range.end.0).map(Height);
-        let wanted = heights.filter_map(|height| Some((self.skeleton.id_at(height)?, height))).collect();
-        BodyWork { wanted, heights: range.into(), reserved, is_second }
+    pub(super) fn body_work(&self, heights: HeightRanges, reserved: u64, is_second: bool) -> BodyWork {
+        let id_of = |height: Height| Some((self.skeleton.id_at(height)?, height));
+        BodyWork { wanted: heights.heights().filter_map(id_of).collect(), heights, reserved, is_second }
     }
 
     pub(super) fn ask_bodies(&mut self, now: Moment, offer: Offer, work: BodyWork) {

@@ -144,6 +144,9 @@ impl SyncMachine {
         if self.importer.is_busy() {
             return WaitingFor::Import;
         }
+        if self.bodies.is_empty_at(next) {
+            return WaitingFor::Import;
+        }
         if let Some(held) = self.bodies.get(next) {
             return if held.verified { WaitingFor::Import } else { WaitingFor::Verification };
         }

@@ -1,13 +1,13 @@
 //! Verified blocks on their way to the chain.
 
 use alys_actor::{Context, Handler, Message};
-use alys_chain::CertifiedHeader;
+use alys_chain::{Body, CertifiedHeader};
 use alys_sync::{BatchId, Event, Fault, ImportFailure, Tip};
 
 use super::actor::SyncActor;
 use super::bodies::{Kept, lost_a_body};
 use super::verify::Verifier;
-use crate::chain::local::VerifiedBlock;
+use crate::chain::local::{PreparedBlock, VerifiedBlock};
 use crate::chain::{ImportError, Imported};
 
 /// An import ended.
@@ -33,8 +33,13 @@ impl Message for ImportEnded {
 
 impl SyncActor {
     pub(super) fn import(&mut self, ctx: &mut Context<Self>, batch: BatchId, headers: Vec<CertifiedHeader>) {
-        let mut kept =
-            |header: CertifiedHeader| Some((header, self.held.hand_over(header.certificate.block)?));
+        let mut kept = |header: CertifiedHeader| {
+            // The machine asks nobody for these.
+            if header.header.body_root == Body::empty_root() {
+                return Some((header, Kept::Prepared(PreparedBlock::of_header(&header, Body::default()))));
+            }
+            Some((header, self.held.hand_over(header.certificate.block)?))
+        };
         let Some(blocks) = headers.into_iter().map(&mut kept).collect::<Option<Vec<_>>>() else {
             return lost_a_body(ctx);
         };

@@ -189,7 +189,7 @@ impl Verifier {
         if self.light {
             return blocks
                 .into_iter()
-                .map(|(header, body)| (header, Ok(header_alone(&header, body))))
+                .map(|(header, body)| (header, Ok(PreparedBlock::of_header(&header, body))))
                 .collect();
         }
         let sizes: Vec<usize> = blocks.iter().map(|(_, body)| body.0.len()).collect();
@@ -242,11 +242,6 @@ impl Verifier {
         let required = Required { own, old: joint.filter(|old| *old < own) };
         certificate.verify(&self.rules, required).map_err(peers)
     }
-}
-
-/// A block of which only the header is known.
-const fn header_alone(of: &CertifiedHeader, body: Body) -> PreparedBlock {
-    PreparedBlock { header: of.header, id: of.certificate.block, body, transactions: Vec::new() }
 }
 
 fn check(blocks: &[(CertifiedHeader, Body)], chain_id: ChainId) -> Vec<Result<PreparedBlock, Fault>> {

@@ -1,5 +1,7 @@
 //! Verification and import that fail, or do not answer.
 
+use alys_chain::Body;
+
 use super::*;
 
 /// A story in which all bodies of `blocks` are being imported.
@@ -108,4 +110,57 @@ fn bodies_that_we_could_not_verify_are_verified_again() {
     story.wait(1000);
     let verify = |a: &Action| matches!(a, Action::VerifyBodies { headers, .. } if headers.len() == 1);
     assert!(story.out.iter().any(verify));
+}
+
+/// The blocks at these heights are empty: for the machine a block is what its certificate names.
+fn emptied(mut blocks: Vec<CertifiedHeader>, heights: &[u64]) -> Vec<CertifiedHeader> {
+    for block in blocks.iter_mut().filter(|block| heights.contains(&block.header.height.0)) {
+        block.header.body_root = Body::empty_root();
+    }
+    blocks
+}
+
+fn heights(headers: &[CertifiedHeader]) -> Vec<u64> {
+    headers.iter().map(|header| header.header.height.0).collect()
+}
+
+#[test]
+fn nobody_is_asked_for_the_bodies_of_empty_blocks() {
+    let blocks = emptied(chain(GENESIS, 91..=100, 1), &[1, 2, 3, 5, 6, 9, 10]);
+    let mut story = Story::started(Tip::genesis(GENESIS.id));
+    story.connect(1, blocks.last().copied());
+    story.serve_headers(&blocks, 0);
+    let (batch, first) = story.import().expect("the first three are all that they will be");
+    assert_eq!(heights(&first), [1, 2, 3]);
+    let (lease, _, ids) = story.bodies_asked().unwrap();
+    let id = |height: usize| blocks[height - 1].certificate.block;
+    assert_eq!(ids, [id(4), id(7), id(8)], "one request, whatever is between them");
+    let bodies = [4, 7, 8].map(|height| ArrivedBody { id: id(height), bytes: 100 }).to_vec();
+    story.send(Event::BodiesArrived { lease, bodies });
+    story.send(Event::BodiesVerified { batch: BatchId(1), faults: vec![] });
+    story.send(Event::Imported { batch, tip: tip(&blocks[2], GENESIS), took: ImportTook::default() });
+    let (_, rest) = story.import().unwrap();
+    assert_eq!(heights(&rest), [4, 5, 6, 7, 8, 9, 10]);
+    assert_eq!(story.waiting_for(), WaitingFor::Import);
+}
+
+#[test]
+fn empty_blocks_of_a_dead_branch_are_forgotten_with_it() {
+    let (dead, live) = (emptied(chain(GENESIS, 81..=84, 1), &[1, 2, 3, 4]), chain(GENESIS, 91..=100, 2));
+    let mut story = Story::started(Tip::genesis(GENESIS.id));
+    story.connect(1, dead.last().copied());
+    story.serve_headers(&dead, 0);
+    let (batch, _) = story.import().unwrap();
+    let fault = Fault::Moment("it stops here".to_owned());
+    story.send(Event::ImportFailed {
+        batch,
+        failure: ImportFailure { imported: 0, fault, tip: Tip::genesis(GENESIS.id) },
+    });
+    story.send(Event::Stop);
+    story.send(Event::PeerDisconnected { peer: peer(1) });
+    story.start(None);
+    story.connect(2, live.last().copied());
+    story.serve_headers(&live, 0);
+    let (_, _, ids) = story.bodies_asked().expect("these are not empty");
+    assert_eq!(ids.len(), live.len());
 }

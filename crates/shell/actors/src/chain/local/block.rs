@@ -1,6 +1,6 @@
 //! Blocks on their way in: checked against their header and decoded, once.
 
-use alys_chain::{BlockId, Body, Certificate, Hash, Header, Invalid};
+use alys_chain::{BlockId, Body, Certificate, CertifiedHeader, Hash, Header, Invalid};
 use alys_ledger::{ChainId, Recovered, recover_each};
 use alys_storage::BlockKey;
 use bytes::Bytes;
@@ -36,6 +36,12 @@ pub enum BadBody {
 }
 
 impl PreparedBlock {
+    /// A block of which only the header is known, or whose header says that it is empty.
+    #[must_use]
+    pub const fn of_header(of: &CertifiedHeader, body: Body) -> Self {
+        Self { header: of.header, id: of.certificate.block, body, transactions: Vec::new() }
+    }
+
     /// Checks the body against the header and decodes it. Pure and costly: 25 microseconds a transaction.
     ///
     /// # Errors
