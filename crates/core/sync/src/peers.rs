@@ -27,6 +27,9 @@ const SHORTEST_RETRY: Duration = Duration::from_millis(100);
 const STRIKES: u32 = 3;
 /// Strikes count for so long: an outage that is over excuses nobody at once, and condemns nobody for ever.
 const STRIKES_FOR: Duration = Duration::from_secs(300);
+/// For so long those of a peer that has served bodies: it is worth a try that may cost a request. Otherwise, where many stall now and then, one that
+/// did not yet would serve everything alone.
+const STRIKES_OF_A_SERVER_FOR: Duration = Duration::from_secs(30);
 
 /// So long a peer that owes bodies may send less than the slowest useful rate allows: a connection that recovers from losses needs a second or two.
 const DRIP_FOR: Duration = Duration::from_secs(3);
@@ -100,15 +103,24 @@ impl Peer {
     /// How far it is set back: only those with the lowest rank of all that can serve are asked.
     #[must_use]
     pub fn rank(&self, now: Moment) -> u32 {
-        if now.since(self.struck) >= STRIKES_FOR {
+        if self.strikes_are_old(now) {
             return 0;
         }
         self.strikes().saturating_sub(STRIKES - 1)
     }
 
-    /// A request of this kind brought nothing. Returns how many did so since one of their kind brought something, if that sets it back.
-    pub fn strike(&mut self, now: Moment, kind: Kind) -> Option<u32> {
-        if now.since(self.struck) >= STRIKES_FOR {
+    fn strikes_are_old(&self, now: Moment) -> bool {
+        let count_for = if self.has_served_bodies { STRIKES_OF_A_SERVER_FOR } else { STRIKES_FOR };
+        now.since(self.struck) >= count_for
+    }
+
+    /// A request of this kind, made at `asked`, brought nothing. Returns how many did so since one of their kind brought something, if that sets it
+    /// back. Those that were out when another one ended like that are the same silence, and count once.
+    pub fn strike(&mut self, now: Moment, asked: Moment, kind: Kind) -> Option<u32> {
+        if self.fruitless[kind as usize] > 0 && asked < self.struck {
+            return None;
+        }
+        if self.strikes_are_old(now) {
             self.fruitless = [0; 2];
         }
         self.struck = now;
@@ -250,17 +262,39 @@ mod tests {
     #[test]
     fn three_fruitless_requests_of_a_kind_set_a_peer_back_until_one_brings_something_or_time_passes() {
         let mut peer = Peer::default();
-        assert_eq!((peer.strike(at(0), Kind::Bodies), peer.strike(at(1), Kind::Bodies)), (None, None));
+        assert_eq!(
+            (peer.strike(at(0), at(0), Kind::Bodies), peer.strike(at(1), at(1), Kind::Bodies)),
+            (None, None)
+        );
         peer.clear(Kind::Headers);
         assert_eq!(peer.rank(at(1)), 0);
-        assert_eq!(peer.strike(at(2), Kind::Bodies), Some(3), "good headers excuse no missing bodies");
+        assert_eq!(peer.strike(at(2), at(2), Kind::Bodies), Some(3), "good headers excuse no missing bodies");
         assert_eq!((peer.rank(at(2)), peer.strikes()), (1, 3));
-        assert_eq!(peer.strike(at(3), Kind::Bodies), Some(4));
+        assert_eq!(peer.strike(at(3), at(3), Kind::Bodies), Some(4));
         assert_eq!(peer.rank(at(3)), 2);
         assert_eq!(peer.rank(at(300_003)), 0, "long ago");
-        assert_eq!(peer.strike(at(300_003), Kind::Bodies), None, "and it begins anew");
+        assert_eq!(peer.strike(at(300_003), at(300_003), Kind::Bodies), None, "and it begins anew");
         peer.clear(Kind::Bodies);
         assert_eq!(peer.strikes(), 0);
+    }
+
+    #[test]
+    fn one_silence_is_one_strike_however_many_requests_it_ends() {
+        let mut peer = Peer::default();
+        assert_eq!(peer.strike(at(2_000), at(0), Kind::Bodies), None);
+        for asked in [100, 500, 1_900] {
+            assert_eq!(peer.strike(at(2_000 + asked), at(asked), Kind::Bodies), None);
+        }
+        assert_eq!((peer.strikes(), peer.rank(at(4_000))), (1, 0));
+        assert_eq!(peer.strike(at(5_000), at(3_000), Kind::Bodies), None);
+        assert_eq!(peer.strike(at(9_000), at(6_000), Kind::Bodies), Some(3), "it is silent still");
+        assert_eq!(peer.rank(at(100_000)), 1);
+        peer.has_served_bodies = true;
+        assert_eq!(
+            [peer.rank(at(38_999)), peer.rank(at(39_000))],
+            [1, 0],
+            "a server is tried again before long"
+        );
     }
 
     #[test]
@@ -285,9 +319,9 @@ mod tests {
         let mut peer = Peer::default();
         assert!(!peer.may_be_second());
         peer.has_served_bodies = true;
-        peer.strike(at(2), Kind::Headers);
+        peer.strike(at(2), at(2), Kind::Headers);
         assert!(peer.may_be_second());
-        peer.strike(at(2), Kind::Bodies);
+        peer.strike(at(2), at(2), Kind::Bodies);
         assert!(!peer.may_be_second());
         peer.clear(Kind::Bodies);
         assert!(peer.may_be_second());

@@ -63,7 +63,7 @@ impl SyncMachine {
             self.peer_delivered(now, lease);
         } else {
             if headers.is_empty() {
-                self.strike(now, lease.peer, Kind::Headers);
+                self.strike(now, lease, Kind::Headers);
             }
             self.fail_peer(now, lease.peer, Observation::Late);
         }

@@ -55,7 +55,7 @@ impl SyncMachine {
         let is_another_time = peer.refused.is_none_or(|before| lease.asked >= before);
         peer.refused = Some(now);
         if is_another_time && let Some(kind) = lease.kind() {
-            self.strike(now, lease.peer, kind);
+            self.strike(now, lease, kind);
         }
     }
 
@@ -117,18 +117,20 @@ impl SyncMachine {
             self.peer_delivered(now, lease);
         } else {
             if lease.bytes == 0 {
-                self.strike(now, lease.peer, Kind::Bodies);
+                self.strike(now, lease, Kind::Bodies);
             }
             self.fail_peer(now, lease.peer, Observation::Late);
         }
     }
 
     /// A request of this kind brought nothing. While most peers fail the reason is likelier ours, and nobody is set back.
-    pub(super) fn strike(&mut self, now: Moment, peer: PeerId, kind: Kind) {
+    pub(super) fn strike(&mut self, now: Moment, lease: &Lease, kind: Kind) {
         if self.blame.suspects_ourselves() {
             return;
         }
-        if let Some(strikes) = self.peers.get_mut(&peer).and_then(|known| known.strike(now, kind)) {
+        let peer = lease.peer;
+        let strikes = self.peers.get_mut(&peer).and_then(|known| known.strike(now, lease.asked, kind));
+        if let Some(strikes) = strikes {
             self.report(Report::SetBack { peer, strikes });
         }
     }
@@ -178,7 +180,7 @@ impl SyncMachine {
         if (drips || !lease.is_flowing())
             && let Some(kind) = lease.kind()
         {
-            self.strike(now, lease.peer, kind);
+            self.strike(now, lease, kind);
         }
         if !is_well {
             self.rest_peer(now, lease.peer);

@@ -150,7 +150,7 @@ impl Default for Settings {
             },
             sync: Sync {
                 mode: SyncMode::Full,
-                budget_bytes: 256 * 1024 * 1024,
+                budget_bytes: alys_sync::Config::default().budget_bytes,
                 workers: 0,
                 checkpoint_interval: 100,
                 checkpoint_retention: 10,

@@ -21,7 +21,7 @@ use crate::StoreError;
 /// there for nothing if nobody names them after all.
 const MOST: usize = 4096;
 /// How many bytes may wait for the thread. A disk that is slower than the network is not worth more memory: beyond, bodies wait for their commit.
-const MOST_WAITING_BYTES: usize = 64 << 20;
+const MOST_WAITING_BYTES: usize = 16 << 20;
 
 /// The key of a row, and its body.
 type Named = (Vec<u8>, Bytes);
@@ -204,7 +204,7 @@ mod tests {
         let (files, ahead) = start(directory.path());
         // Nobody can write meanwhile.
         let busy = files.pause();
-        let large = Bytes::from(vec![1; 16 << 20]);
+        let large = Bytes::from(vec![1; 4 << 20]);
         (0..10).for_each(|number| ahead.give(vec![(key(number), large.clone())]));
         assert_eq!(ahead.shared.lock().waiting_bytes, MOST_WAITING_BYTES);
         assert_eq!(ahead.take(&key(9), &large).unwrap(), None, "it waits for its commit");

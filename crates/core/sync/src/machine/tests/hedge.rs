@@ -111,7 +111,7 @@ fn nor_without_a_second_peer_that_sends_bodies_nor_where_it_is_switched_off() {
     let blocks = chain(GENESIS, 91..=100, 1);
     let (mut story, _) = held_by_one(&blocks);
     let now = story.now;
-    story.machine.peers.get_mut(&peer(2)).unwrap().strike(now, crate::peers::Kind::Bodies);
+    story.machine.peers.get_mut(&peer(2)).unwrap().strike(now, now, crate::peers::Kind::Bodies);
     story.wait(700);
     assert_eq!(story.bodies_asked(), None);
     let (mut story, _) = held_by_one(&blocks);
