@@ -18,7 +18,7 @@ pub enum Net {
 }
 
 /// How the peers of the uneven links are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Weather {
     /// Everybody answers, the importer is capped.
     Healthy,
@@ -126,6 +126,8 @@ pub struct Choice {
     pub kinds: Vec<Kind>,
     /// How many sources.
     pub sources: Vec<usize>,
+    /// How the peers of the uneven links are.
+    pub weathers: Vec<Weather>,
 }
 
 /// The rows of this choice; each net has the kinds and numbers of sources that its figures are promised for, unless others are named.
@@ -146,9 +148,12 @@ pub fn select(choice: &Choice) -> Vec<Row> {
     let fits = choice.sources.is_empty() || choice.sources.contains(&UNEVEN.len());
     let named = choice.nets.contains(&Net::Uneven) || choice.kinds.is_empty();
     if wanted(Net::Uneven) && fits && (named || choice.kinds.contains(&Calldata10k)) {
-        let weathers = [Weather::Healthy, Weather::BlackHole, Weather::Stalls, Weather::Uncapped];
+        let mut weathers = vec![Weather::Healthy, Weather::BlackHole, Weather::Stalls, Weather::Uncapped];
+        weathers.retain(|weather| choice.weathers.is_empty() || choice.weathers.contains(weather));
         let kinds = if choice.kinds.is_empty() { &[Calldata10k][..] } else { &choice.kinds };
-        rows.extend(kinds.iter().flat_map(|kind| weathers.map(|weather| Row::uneven(*kind, weather))));
+        rows.extend(
+            kinds.iter().flat_map(|kind| weathers.iter().map(|weather| Row::uneven(*kind, *weather))),
+        );
     }
     // Of one kind after the other: its history and its ceilings are made once.
     rows.sort_by_key(|row| row.kind);
@@ -194,7 +199,12 @@ mod tests {
         assert_eq!(names, ["loopback/empty", "rtt100/empty"]);
         let choice = Choice { nets: vec![Net::Uneven], ..Choice::default() };
         assert_eq!(select(&choice).len(), 4);
-        let choice = Choice { nets: vec![Net::Loopback], kinds: vec![Kind::Calldata10k], sources: vec![2] };
+        let choice = Choice {
+            nets: vec![Net::Loopback],
+            kinds: vec![Kind::Calldata10k],
+            sources: vec![2],
+            ..Choice::default()
+        };
         assert_eq!(select(&choice), [Row::plain(Net::Loopback, Kind::Calldata10k, 2)]);
     }
 

@@ -11,7 +11,7 @@ use crate::cores;
 use crate::history::{Kind, Scale};
 use crate::judge::{Beside, Measured, float, short};
 use crate::room::{Guests, Room};
-use crate::rows::{self, Net, Row};
+use crate::rows::{self, Net, Row, Weather};
 use crate::stages::rate;
 use crate::table::{or_dash, render};
 
@@ -27,6 +27,9 @@ pub struct Sync {
     /// How many sources there are, each a process of its own.
     #[arg(long, value_delimiter = ',')]
     sources: Vec<usize>,
+    /// How the peers of the uneven links are.
+    #[arg(long = "weather", value_enum, value_delimiter = ',')]
+    weathers: Vec<Weather>,
     /// How many blocks, instead of what the figures are promised for.
     #[arg(long)]
     blocks: Option<u64>,
@@ -36,6 +39,9 @@ pub struct Sync {
     /// Measure the sync only: no stages, no plain client, so no ceiling and no ratio.
     #[arg(long)]
     only: bool,
+    /// The node says now and then why its rate is what it is.
+    #[arg(long)]
+    explain: bool,
     /// One JSON object a line.
     #[arg(long)]
     json: bool,
@@ -48,12 +54,11 @@ pub fn run(command: &Sync) -> Result<()> {
         nets: command.nets.clone(),
         kinds: command.kinds.clone(),
         sources: command.sources.clone(),
+        weathers: command.weathers.clone(),
     };
     let rows = rows::select(&choice);
     ensure!(!rows.is_empty(), "no row is like this");
-    let scale = if command.quick { Scale::Quick } else { Scale::Full };
-    let blocks = |kind: Kind| command.blocks.unwrap_or(kind.blocks(scale));
-    let all = measure(&rows, blocks, !command.only, &|figure| {
+    let all = measure(&rows, command, &|figure| {
         if command.json {
             figure.print(true);
         }
@@ -67,25 +72,21 @@ pub fn run(command: &Sync) -> Result<()> {
 }
 
 /// Measures the rows, those of a kind behind its ceilings, and shows each figure as soon as it is there.
-pub fn measure(
-    rows: &[Row],
-    blocks: impl Fn(Kind) -> u64,
-    beside: bool,
-    show: &dyn Fn(Figure),
-) -> Result<Vec<Measured>> {
+fn measure(rows: &[Row], command: &Sync, show: &dyn Fn(Figure)) -> Result<Vec<Measured>> {
+    let scale = if command.quick { Scale::Quick } else { Scale::Full };
     let mut all = Vec::new();
     let kinds: std::collections::BTreeSet<Kind> = rows.iter().map(|row| row.kind).collect();
     for kind in kinds {
         let rows: Vec<&Row> = rows.iter().filter(|row| row.kind == kind).collect();
         let most = rows.iter().map(|row| row.sources).max().unwrap_or(1);
-        let room = Room::new(kind, blocks(kind), most)?;
-        let beside =
-            beside.then(|| said(&format!("stages and baseline of {}", kind.name()), || room.beside()));
+        let room = Room::new(kind, command.blocks.unwrap_or(kind.blocks(scale)), most)?;
+        let beside = (!command.only)
+            .then(|| said(&format!("stages and baseline of {}", kind.name()), || room.beside()));
         let beside = beside.transpose()?;
         beside.iter().flat_map(|beside| figures_beside(kind, beside)).for_each(show);
         let mut loopback = None;
         for row in rows {
-            let mut one = said(&row.name(), || measure_row(&room, row, beside.as_ref()))?;
+            let mut one = said(&row.name(), || measure_row(&room, row, beside.as_ref(), command.explain))?;
             if *row == Row::plain(Net::Loopback, kind, 1) {
                 loopback = Some(one.rate);
             }
@@ -103,8 +104,8 @@ fn said<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     work()
 }
 
-fn measure_row(room: &Room, row: &Row, beside: Option<&Beside>) -> Result<Measured> {
-    let run = room.sync(&Guests::of(row), row.cap)?;
+fn measure_row(room: &Room, row: &Row, beside: Option<&Beside>, explained: bool) -> Result<Measured> {
+    let run = room.sync(&Guests { explained, ..Guests::of(row) }, row.cap)?;
     Ok(Measured {
         row: *row,
         blocks: room.blocks,

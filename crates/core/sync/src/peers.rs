@@ -78,6 +78,8 @@ pub struct Peer {
     failures: u32,
     fruitless: [u32; 2],
     struck: Moment,
+    /// When a request last ended by time.
+    silent: Option<Moment>,
     rests_until: Moment,
 }
 
@@ -114,10 +116,20 @@ impl Peer {
         now.since(self.struck) >= count_for
     }
 
+    /// A request that was made at `asked` ended by time. Whether that is news: those that were out when another one ended like that are the same
+    /// silence.
+    pub fn fall_silent(&mut self, now: Moment, asked: Moment) -> bool {
+        let is_news = self.silent.is_none_or(|before| asked >= before);
+        if is_news {
+            self.silent = Some(now);
+        }
+        is_news
+    }
+
     /// A request of this kind, made at `asked`, brought nothing. Returns how many did so since one of their kind brought something, if that sets it
     /// back. Those that were out when another one ended like that are the same silence, and count once.
     pub fn strike(&mut self, now: Moment, asked: Moment, kind: Kind) -> Option<u32> {
-        if self.fruitless[kind as usize] > 0 && asked < self.struck {
+        if self.strikes() > 0 && asked < self.struck {
             return None;
         }
         if self.strikes_are_old(now) {
@@ -276,6 +288,14 @@ mod tests {
         assert_eq!(peer.strike(at(300_003), at(300_003), Kind::Bodies), None, "and it begins anew");
         peer.clear(Kind::Bodies);
         assert_eq!(peer.strikes(), 0);
+    }
+
+    #[test]
+    fn requests_that_end_by_one_silence_are_one_news() {
+        let mut peer = Peer::default();
+        assert!(peer.fall_silent(at(2_000), at(0)));
+        assert!(!peer.fall_silent(at(2_000), at(500)) && !peer.fall_silent(at(2_300), at(1_900)));
+        assert!(peer.fall_silent(at(4_000), at(3_000)), "asked again, and silent again");
     }
 
     #[test]

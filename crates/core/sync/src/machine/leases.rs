@@ -170,9 +170,12 @@ impl SyncMachine {
         let Some(peer) = self.peers.get(&lease.peer) else { return };
         let drips = lease.bodies().is_some() && self.drips_at(lease, peer) <= now;
         let Some(peer) = self.peers.get_mut(&lease.peer) else { return };
+        // A peer that falls silent ends all that it was asked for, at once: that is one thing to learn, not as many as there were requests.
+        let is_news = peer.fall_silent(now, lease.asked);
         match lease.first_byte.filter(|_| lease.is_flowing()) {
             Some(first) => peer.link.learn_bandwidth(lease.bytes, now.since(first)),
-            None => peer.link.learn_timeout(),
+            None if is_news => peer.link.learn_timeout(),
+            None => {}
         }
         // Whose other answers came meanwhile is well: this one was lost.
         let is_well = peer.delivered > lease.asked;
@@ -185,7 +188,9 @@ impl SyncMachine {
         if !is_well {
             self.rest_peer(now, lease.peer);
         }
-        self.observe(now, lease.peer, Observation::TimedOut);
+        if is_news {
+            self.observe(now, lease.peer, Observation::TimedOut);
+        }
     }
 
     /// The peer did not deliver: it rests, and the book hears of it.
