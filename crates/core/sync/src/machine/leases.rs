@@ -174,7 +174,8 @@ impl SyncMachine {
         let is_news = peer.fall_silent(now, lease.asked);
         match lease.first_byte.filter(|_| lease.is_flowing()) {
             Some(first) => peer.link.learn_bandwidth(lease.bytes, now.since(first)),
-            None if is_news => peer.link.learn_timeout(),
+            // A line that stands still for once is not a slow one.
+            None if is_news && peer.strikes() > 0 => peer.link.learn_timeout(),
             None => {}
         }
         // Whose other answers came meanwhile is well: this one was lost.

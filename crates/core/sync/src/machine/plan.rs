@@ -204,17 +204,18 @@ impl SyncMachine {
         self.head_of_line().is_some_and(|head| !self.leases.bodies_in_flight().contains(head))
     }
 
-    /// Whether a peer has a request out, and has never served anything good: it gets the next one when it has, so that whoever serves nothing costs no
-    /// more requests than set it back.
+    /// Whether a peer has a request out, and has never served anything good, or nothing since one came to nothing: it gets the next one when it has, so
+    /// that whoever serves nothing costs no more requests than set it back.
     fn is_on_trial(&self, id: PeerId, peer: &Peer) -> bool {
         let has_served = peer.has_served_headers || peer.has_served_bodies;
-        !has_served && self.leases.of_peer(id).any(|(_, lease)| lease.kind().is_some())
+        let is_doubtful = !has_served || peer.strikes() > 0;
+        is_doubtful && self.leases.of_peer(id).any(|(_, lease)| lease.kind().is_some())
     }
 
     /// Whether this peer may have one more request. The head of the line may go beyond the limit by one, at a peer that has served bodies.
     fn room_at(&self, id: PeerId, peer: &Peer, is_head: bool) -> bool {
         let leases = self.leases.of_peer(id).filter(|(_, lease)| lease.bodies().is_some()).count();
-        if !peer.has_served_bodies {
+        if !peer.has_served_bodies || peer.strikes() > 0 {
             return leases == 0 && !self.is_on_trial(id, peer);
         }
         scheduler::has_room(&self.offer(id, peer), leases, is_head)
@@ -271,7 +272,8 @@ impl SyncMachine {
         scheduler::earliest(offers, bytes)
     }
 
-    /// Who may be asked for bodies from this height on: of those that are not set back further than others, who has room.
+    /// Who may be asked for bodies from this height on, and has room: those that are not set back further than others, and, but for the head, those that
+    /// have served some.
     pub(super) fn body_offers(
         &self,
         now: Moment,
@@ -282,7 +284,9 @@ impl SyncMachine {
         // Whoever rests keeps nobody from being asked.
         let rank = having().filter(|(_, peer)| peer.is_ready(now)).map(|(_, peer)| peer.rank(now)).min();
         let able = having().filter(move |&(&id, peer)| {
-            peer.is_ready(now) && Some(peer.rank(now)) == rank && self.room_at(id, peer, is_head)
+            // Who has served bodies is set back for the head alone: it had a bad moment, and rests for it.
+            let is_trusted = Some(peer.rank(now)) == rank || (!is_head && peer.has_served_bodies);
+            peer.is_ready(now) && is_trusted && self.room_at(id, peer, is_head)
         });
         able.map(|(&id, peer)| self.offer(id, peer))
     }
