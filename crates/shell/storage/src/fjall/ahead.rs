@@ -189,9 +189,11 @@ mod tests {
     fn those_that_nobody_names_are_forgotten() {
         let directory = tempfile::tempdir().unwrap();
         let (_, ahead) = start(directory.path());
-        let numbers = 0..u16::try_from(MOST).unwrap() + 10;
+        let numbers = 0..u16::try_from(MOST).unwrap() + 100;
         for chunk in numbers.clone().collect::<Vec<_>>().chunks(512) {
             ahead.give(chunk.iter().map(|&number| (key(number), body(7))).collect());
+            // However slow the disk is, there is room for the next ones.
+            assert!(ahead.take(&key(chunk[0]), &body(7)).unwrap().is_some());
         }
         assert_eq!(ahead.take(&key(3), &body(7)).unwrap(), None, "one of the lowest");
         assert!(ahead.take(&key(numbers.end - 1), &body(7)).unwrap().is_some());
