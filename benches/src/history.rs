@@ -186,9 +186,13 @@ fn generate(plan: Plan, slots: u64, root: &Path) -> Result<()> {
 /// A data directory that nobody has open. What the database never changes once it is written is not copied, only linked.
 pub fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
-    let is_final = from.file_name().is_some_and(|name| name == "tables" || name == "blobs");
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
+    let is_called = |name: &str| from.file_name().is_some_and(|file| file == name);
+    let entries: Vec<_> = fs::read_dir(from)?.collect::<Result<_, _>>()?;
+    // Bodies are appended to the last file.
+    let last = entries.iter().map(fs::DirEntry::file_name).max();
+    for entry in entries {
+        let is_full = is_called("bodies") && Some(entry.file_name()) != last;
+        let is_final = is_called("tables") || is_called("blobs") || is_full;
         let target = to.join(entry.file_name());
         if entry.file_type()?.is_dir() {
             copy(&entry.path(), &target)?;

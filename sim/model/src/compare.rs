@@ -6,6 +6,7 @@
 
 use core::fmt;
 use core::num::NonZeroU32;
+use core::time::Duration;
 
 use alys_sync::{Batch, Config, SyncMachine, Tip};
 
@@ -17,6 +18,8 @@ use crate::{Conduct, Dice, Outcome, PeerModel, Scenario, Scheduler, play_with, r
 pub const FAIR_PERMILLE: u64 = 10;
 /// Of 1,000 requests so many are never answered, where requests stall.
 const STALLED_PERMILLE: u64 = 20;
+/// For so long a line stands still, where some do.
+const STANDSTILL: Duration = Duration::from_secs(5);
 /// An importer that does not hold anything up, in blocks a second.
 const UNCAPPED: u64 = 1_000_000;
 /// Peers that lie, where some do.
@@ -93,8 +96,10 @@ pub enum Case {
     Healthy,
     /// One peer takes requests and never answers.
     BlackHole,
-    /// And 2 % of all requests stall.
+    /// And 2 % of all requests are never answered.
     Stalls,
+    /// And 2 % of the requests for bodies hold up their line, and all that was asked behind them, for 5 s.
+    Standstill,
     /// Two peers lie.
     Liars,
     /// The importer takes whatever comes.
@@ -111,10 +116,11 @@ pub enum Case {
 
 impl Case {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Healthy,
         Self::BlackHole,
         Self::Stalls,
+        Self::Standstill,
         Self::Liars,
         Self::Network,
         Self::Importer,
@@ -129,7 +135,9 @@ impl Case {
         let mut scenario = Scenario::uneven(seed, blocks);
         match self {
             Self::Healthy => {}
-            Self::BlackHole | Self::Stalls => spoil(&mut scenario, 1, &[Conduct::BlackHole]),
+            Self::BlackHole | Self::Stalls | Self::Standstill => {
+                spoil(&mut scenario, 1, &[Conduct::BlackHole])
+            }
             Self::Liars => spoil(&mut scenario, LIARS, &LIES),
             Self::Network => scenario.import_rate = UNCAPPED,
             Self::Importer => scenario.import_rate = 1_000,
@@ -143,8 +151,11 @@ impl Case {
                 scenario.blocks = (blocks / 10).max(1);
             }
         }
-        if self == Self::Stalls {
+        if matches!(self, Self::Stalls | Self::Standstill) {
             scenario.stalled_permille = STALLED_PERMILLE;
+        }
+        if self == Self::Standstill {
+            scenario.stalled_for = Some(STANDSTILL);
         }
         scenario
     }
@@ -167,6 +178,7 @@ impl fmt::Display for Case {
             Self::Healthy => "healthy",
             Self::BlackHole => "black hole",
             Self::Stalls => "black hole, 2 % stalls",
+            Self::Standstill => "lines stand still",
             Self::Liars => "two liars",
             Self::Network => "network is the limit",
             Self::Importer => "importer is the limit",

@@ -13,11 +13,15 @@ const PIECE: Duration = Duration::from_millis(10);
 pub struct Answer {
     pub lease: LeaseId,
     pub load: Load,
+    /// Before anything of it leaves, the line stands still for so long.
+    pub stalls: Duration,
     /// Bytes of the item that is being sent that have left already.
     pub sent: u64,
 }
 
 pub enum Load {
+    /// The head that a status names.
+    Status(Option<Box<CertifiedHeader>>),
     Headers(Vec<CertifiedHeader>),
     Bodies(VecDeque<(BlockId, u64)>),
 }
@@ -27,8 +31,15 @@ pub struct Piece {
     pub lease: LeaseId,
     pub bodies: Vec<(BlockId, u64)>,
     pub headers: Option<Vec<CertifiedHeader>>,
+    pub status: Option<Load>,
     pub ends: bool,
     pub takes: Duration,
+}
+
+impl Piece {
+    const fn of(lease: LeaseId) -> Self {
+        Self { lease, bodies: Vec::new(), headers: None, status: None, ends: false, takes: Duration::ZERO }
+    }
 }
 
 pub struct Line {
@@ -37,6 +48,8 @@ pub struct Line {
     pub busy: bool,
 }
 
+/// A status, in bytes.
+pub const STATUS_BYTES: u64 = 400;
 /// What a header costs on the wire.
 pub const HEADER_BYTES: u64 = 300;
 
@@ -45,8 +58,8 @@ impl Line {
         Self { bandwidth, queue: VecDeque::new(), busy: false }
     }
 
-    pub fn push(&mut self, lease: LeaseId, load: Load) {
-        self.queue.push_back(Answer { lease, load, sent: 0 });
+    pub fn push(&mut self, lease: LeaseId, load: Load, stalls: Duration) {
+        self.queue.push_back(Answer { lease, load, stalls, sent: 0 });
     }
 
     pub fn cancel(&mut self, lease: LeaseId) {
@@ -63,42 +76,44 @@ impl Line {
         let room = u128::from(self.bandwidth) * PIECE.as_millis() / 1_000;
         let room = u64::try_from(room).unwrap_or(u64::MAX).max(1);
         let answer = self.queue.front_mut()?;
-        let lease = answer.lease;
-        let (mut bodies, mut headers, mut left) = (Vec::new(), None, room);
-        let total = match &answer.load {
-            Load::Headers(headers) => HEADER_BYTES.saturating_mul(headers.len() as u64),
-            Load::Bodies(_) => 0,
-        };
+        let mut piece = Piece::of(answer.lease);
+        if !answer.stalls.is_zero() {
+            piece.takes = core::mem::take(&mut answer.stalls);
+            return Some(piece);
+        }
+        let mut left = room;
         match &mut answer.load {
+            Load::Status(_) => piece.ends = send(&mut left, &mut answer.sent, STATUS_BYTES),
             Load::Headers(all) => {
-                let part = left.min(total - answer.sent);
-                answer.sent += part;
-                left -= part;
-                if answer.sent >= total {
-                    headers = Some(core::mem::take(all));
-                }
+                piece.ends = send(&mut left, &mut answer.sent, HEADER_BYTES.saturating_mul(all.len() as u64));
+                piece.headers = piece.ends.then(|| core::mem::take(all));
             }
             Load::Bodies(all) => {
-                while left > 0
-                    && let Some(&(id, bytes)) = all.front()
+                while let Some(&(id, bytes)) = all.front()
+                    && send(&mut left, &mut answer.sent, bytes.max(1))
                 {
-                    let part = left.min(bytes.max(1) - answer.sent);
-                    answer.sent += part;
-                    left -= part;
-                    if answer.sent >= bytes.max(1) {
-                        bodies.push((id, bytes));
-                        all.pop_front();
-                        answer.sent = 0;
-                    }
+                    piece.bodies.push((id, bytes));
+                    all.pop_front();
+                    answer.sent = 0;
                 }
+                piece.ends = all.is_empty();
             }
         }
-        let ends = headers.is_some() || matches!(&answer.load, Load::Bodies(all) if all.is_empty());
-        if ends {
-            self.queue.pop_front();
+        if piece.ends {
+            let ended = self.queue.pop_front().map(|answer| answer.load);
+            piece.status = ended.filter(|load| matches!(load, Load::Status(_)));
         }
-        Some(Piece { lease, bodies, headers, ends, takes: self.takes(room - left) })
+        piece.takes = self.takes(room - left);
+        Some(piece)
     }
+}
+
+/// Sends what is left of an item, of which `sent` bytes have left before, as far as there is room; whether that is all of it.
+fn send(room: &mut u64, sent: &mut u64, total: u64) -> bool {
+    let part = (*room).min(total.saturating_sub(*sent));
+    *sent += part;
+    *room -= part;
+    *sent >= total
 }
 
 #[cfg(test)]
@@ -109,8 +124,8 @@ mod tests {
     fn bytes_leave_as_fast_as_the_line_allows_and_in_order() {
         let mut line = Line::new(1_000_000);
         let id = |n| BlockId([n; 32]);
-        line.push(LeaseId(1), Load::Bodies([(id(1), 25_000), (id(2), 5_000)].into()));
-        line.push(LeaseId(2), Load::Bodies([(id(3), 1)].into()));
+        line.push(LeaseId(1), Load::Bodies([(id(1), 25_000), (id(2), 5_000)].into()), Duration::ZERO);
+        line.push(LeaseId(2), Load::Bodies([(id(3), 1)].into()), Duration::ZERO);
         let pieces: Vec<Piece> = core::iter::from_fn(|| line.next()).collect();
         let took: Duration = pieces.iter().map(|piece| piece.takes).sum();
         assert_eq!(took, Duration::from_micros(30_001));
@@ -122,7 +137,7 @@ mod tests {
     #[test]
     fn what_was_cancelled_does_not_leave() {
         let mut line = Line::new(1_000_000);
-        line.push(LeaseId(1), Load::Bodies([(BlockId([1; 32]), 25_000)].into()));
+        line.push(LeaseId(1), Load::Bodies([(BlockId([1; 32]), 25_000)].into()), Duration::ZERO);
         assert!(line.next().is_some());
         line.cancel(LeaseId(1));
         assert!(line.next().is_none());

@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use alys_sync::Config;
+
 /// How a peer behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Conduct {
@@ -59,8 +61,11 @@ pub struct Scenario {
     pub import_rate: u64,
     /// Bytes that the scheduler may hold.
     pub budget_bytes: u64,
-    /// Of 1,000 requests for headers or bodies so many are never answered by an honest peer.
+    /// Of 1,000 requests for headers or bodies so many stall at an honest peer.
     pub stalled_permille: u64,
+    /// Without it a request that stalls is never answered, and the line goes on. With it requests for headers do not stall, and one for bodies holds up
+    /// its line, and all that was asked behind it, for so long.
+    pub stalled_for: Option<Duration>,
     /// Who serves.
     pub peers: Vec<PeerModel>,
     /// After this much virtual time the run is given up.
@@ -105,8 +110,9 @@ impl Scenario {
             blocks,
             body_bytes: 10_000,
             import_rate: 5_000,
-            budget_bytes: 256 << 20,
+            budget_bytes: Config::default().budget_bytes,
             stalled_permille: 0,
+            stalled_for: None,
             peers: Vec::new(),
             give_up_after: Duration::from_secs(3_600),
         }

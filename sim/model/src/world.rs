@@ -12,7 +12,7 @@ use alys_wire::PeerId;
 
 use crate::chain::{Chain, GENESIS, child};
 use crate::dice::Dice;
-use crate::line::{HEADER_BYTES, Line, Load};
+use crate::line::{HEADER_BYTES, Line, Load, STATUS_BYTES};
 use crate::outcome::{self, Outcome, PeerOutcome};
 use crate::pipeline::{self, Workers};
 use crate::scenario::{Conduct, Scenario};
@@ -26,8 +26,6 @@ const DRIP_EVERY: Duration = Duration::from_secs(1);
 const REQUEST_BYTES: u64 = 64;
 /// A block id in a request, in bytes.
 const ID_BYTES: u64 = 32;
-/// A status, in bytes.
-const STATUS_BYTES: u64 = 400;
 /// The slot length of the chain.
 const SLOT: u64 = 2;
 
@@ -50,7 +48,7 @@ pub fn play_with(scenario: &Scenario, scheduler: &mut dyn Scheduler) -> Outcome 
 enum Happening {
     Event(Box<Event>),
     /// A request reaches its peer.
-    Asked(usize, LeaseId, Load),
+    Asked(usize, LeaseId, Load, Duration),
     /// A cancellation does.
     Dropped(usize, LeaseId),
     /// A line is free for its next piece.
@@ -162,9 +160,9 @@ impl<'a> World<'a> {
     fn happen(&mut self, what: Happening) {
         match what {
             Happening::Event(event) => self.send(*event),
-            Happening::Asked(place, lease, load) => {
+            Happening::Asked(place, lease, load, stalls) => {
                 if self.open.contains_key(&lease) {
-                    self.lines[place].push(lease, load);
+                    self.lines[place].push(lease, load, stalls);
                     self.go_on(place);
                 }
             }
@@ -197,6 +195,11 @@ impl<'a> World<'a> {
             let bytes = HEADER_BYTES * headers.len() as u64;
             self.out.overhead_bytes += bytes;
             return self.later(there, Event::HeadersArrived { lease, headers, bytes });
+        }
+        if let Some(Load::Status(head)) = piece.status {
+            let peer = self.names[place];
+            let head = head.map(|head| *head);
+            return self.later(there, Event::PeerStatus { peer, head, earliest: Height::ZERO });
         }
         let bodies: Vec<ArrivedBody> =
             piece.bodies.into_iter().map(|(id, bytes)| ArrivedBody { id, bytes }).collect();
@@ -326,8 +329,8 @@ impl<'a> World<'a> {
             }
             _ => self.chain.head(),
         };
-        let event = Event::PeerStatus { peer, head, earliest: Height::ZERO };
-        self.later(self.now.after(model.rtt), event);
+        let there = self.now.after(model.rtt / 2);
+        self.at(there, Happening::Asked(place, lease, Load::Status(head.map(Box::new)), Duration::ZERO));
     }
 
     fn ask(&mut self, lease: LeaseId, peer: PeerId, load: Load) {
@@ -348,7 +351,7 @@ impl<'a> World<'a> {
         match (model.conduct, &load) {
             (Conduct::BlackHole | Conduct::Boasting, _) => {}
             (Conduct::Withholding, Load::Bodies(_)) => {
-                self.at(there, Happening::Asked(place, lease, Load::Bodies(VecDeque::new())));
+                self.at(there, Happening::Asked(place, lease, Load::Bodies(VecDeque::new()), Duration::ZERO));
             }
             (Conduct::Dripping, Load::Bodies(_)) => {
                 // A body never gets complete at this rate; what the shell sees of it is that bytes come.
@@ -357,8 +360,12 @@ impl<'a> World<'a> {
                     self.later(there.after(DRIP_EVERY * n).after(model.rtt / 2), event);
                 }
             }
-            _ if stalls => {}
-            _ => self.at(there, Happening::Asked(place, lease, load)),
+            _ if stalls && self.scenario.stalled_for.is_none() => {}
+            (_, Load::Bodies(_)) if stalls => {
+                let time = self.scenario.stalled_for.unwrap_or_default();
+                self.at(there, Happening::Asked(place, lease, load, time));
+            }
+            _ => self.at(there, Happening::Asked(place, lease, load, Duration::ZERO)),
         }
     }
 

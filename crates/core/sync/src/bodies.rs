@@ -72,25 +72,6 @@ impl Bodies {
         self.empty.contains(height)
     }
 
-    /// The lowest of `missing` that one request can ask for: at most `most`, with nothing but empty blocks between them.
-    #[must_use]
-    pub fn lowest_run(&self, missing: &HeightRanges, most: u64) -> HeightRanges {
-        let mut run = HeightRanges::EMPTY;
-        let (mut end, mut left) = (None, most);
-        for range in missing.iter() {
-            let is_next =
-                end.is_none_or(|end| self.empty.first_absent(HeightRange::new(end, range.start)).is_none());
-            if !is_next || left == 0 {
-                break;
-            }
-            let taken = HeightRange::new(range.start, range.end.min(range.start.saturating_add(left)));
-            left -= taken.len();
-            run.insert(taken);
-            end = Some(taken.end);
-        }
-        run
-    }
-
     /// Which of `wanted` are neither held nor in flight.
     #[must_use]
     pub fn missing(&self, wanted: impl Into<HeightRanges>, in_flight: &HeightRanges) -> HeightRanges {
@@ -270,10 +251,6 @@ mod tests {
         }
         let missing = bodies.missing(range(1, 12), &range(8, 9).into());
         assert_eq!(missing.heights().map(|height| height.0).collect::<Vec<_>>(), [3, 6, 7, 10, 11]);
-        let run =
-            |most| bodies.lowest_run(&missing, most).heights().map(|height| height.0).collect::<Vec<_>>();
-        assert_eq!([run(0), run(1), run(2)], [vec![], vec![3], vec![3, 6]]);
-        assert_eq!(run(9), [3, 6, 7], "8 is with another peer, and what is behind it another request");
         assert_eq!(bodies.importable(Height(1), 9, 1).len(), 2);
         assert!(bodies.is_empty_at(Height(4)) && !bodies.is_empty_at(Height(3)));
         bodies.remove_range(range(4, 5));

@@ -115,6 +115,21 @@ impl HeightRanges {
         let first = self.0.first()?;
         Some(HeightRange::new(first.start, first.end.min(first.start.saturating_add(most))))
     }
+
+    /// The lowest heights of the set, with the holes between them, at most `most`.
+    #[must_use]
+    pub fn lowest_heights(&self, most: u64) -> Self {
+        let (mut lowest, mut left) = (Self::EMPTY, most);
+        for range in self.iter() {
+            let taken = HeightRange::new(range.start, range.end.min(range.start.saturating_add(left)));
+            left = left.saturating_sub(taken.len());
+            lowest.insert(taken);
+            if left == 0 {
+                break;
+            }
+        }
+        lowest
+    }
 }
 
 impl From<HeightRange> for HeightRanges {
@@ -156,6 +171,18 @@ mod tests {
         assert_eq!(set.first(), Some(Height(1)));
         assert_eq!(set.lowest(2), Some(range(1, 3)));
         assert_eq!(set.lowest(9), Some(range(1, 4)));
+    }
+
+    #[test]
+    fn the_lowest_heights_reach_across_holes() {
+        let set: HeightRanges = [range(1, 3), range(5, 8), range(20, 90)].into_iter().collect();
+        let lowest = |most| set.lowest_heights(most).iter().collect::<Vec<_>>();
+        assert_eq!(lowest(0), []);
+        assert_eq!(lowest(2), [range(1, 3)]);
+        assert_eq!(lowest(3), [range(1, 3), range(5, 6)]);
+        assert_eq!(lowest(5), [range(1, 3), range(5, 8)]);
+        assert_eq!(lowest(6), [range(1, 3), range(5, 8), range(20, 21)]);
+        assert_eq!(set.lowest_heights(u64::MAX), set);
     }
 
     #[test]

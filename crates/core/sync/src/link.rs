@@ -17,6 +17,8 @@ const FIRST_BANDWIDTH: u64 = 1_000_000;
 const FIRST_RTT: Duration = Duration::from_millis(300);
 /// Below this many bytes a second, a peer is not worth a wait of 10 s for one full header range (150 KB). It is the slowest rate that is useful.
 pub const LEAST_BANDWIDTH: u64 = 10_000;
+/// A first byte that took no longer than this is believed, however short the round trip was before: what a busy process or disk takes now and then.
+const LEAST_DOUBT: Duration = Duration::from_millis(50);
 /// How long one chunk should take to transfer: the middle of 0.25-0.5 s. Shorter wastes round trips; longer makes
 /// the loss of one request felt.
 pub const CHUNK_TIME: Duration = Duration::from_millis(350);
@@ -88,7 +90,10 @@ impl Link {
         let rate = u128::from(bytes).saturating_mul(1_000_000) / micros;
         let rate = u64::try_from(rate).unwrap_or(u64::MAX);
         self.samples = self.samples.saturating_add(1);
-        if rate < self.bandwidth && bytes < TELLING_BYTES && transfer < TELLING_TRANSFER {
+        if rate < self.bandwidth
+            && bytes < TELLING_BYTES.max(self.bandwidth / 20)
+            && transfer < TELLING_TRANSFER
+        {
             return;
         }
         let (most, weight) = if self.samples <= 8 { (4, 1) } else { (2, 4) };
@@ -100,8 +105,14 @@ impl Link {
     pub fn learn_rtt(&mut self, first_byte: Duration) {
         let sample = u64::try_from(first_byte.as_micros()).unwrap_or(u64::MAX);
         let now = u64::try_from(self.rtt.as_micros()).unwrap_or(u64::MAX);
-        let weight = if self.samples == 0 { 1 } else { 4 };
-        self.rtt = Duration::from_micros(moved(now, sample, weight)).min(MAX_TIMEOUT);
+        let rtt = if self.samples == 0 {
+            sample
+        } else {
+            // A line that stood still for once is not a long one.
+            let most = now.saturating_mul(2).max(u64::try_from(LEAST_DOUBT.as_micros()).unwrap_or(u64::MAX));
+            moved(now, sample.min(most), 4)
+        };
+        self.rtt = Duration::from_micros(rtt).min(MAX_TIMEOUT);
     }
 
     /// Learns that a request failed by lateness: half the speed is assumed.
@@ -228,9 +239,23 @@ mod tests {
         link.learn_rtt(ms(1));
         assert_eq!(link.timeout(0), MIN_TIMEOUT);
         assert_eq!(link.silence(), SILENCE);
+        link.learn_rtt(ms(1_000));
+        assert_eq!((link.rtt, link.silence()), (ms(1_000), ms(3_000)));
+    }
+
+    #[test]
+    fn a_line_that_stood_still_once_is_not_a_long_one() {
+        let mut link = Link::default();
+        link.learn_rtt(ms(100));
         link.learn_bandwidth(1, ms(20));
-        link.learn_rtt(ms(4000));
-        assert_eq!(link.rtt, Duration::from_micros(1_000_750));
-        assert_eq!(link.silence(), Duration::from_micros(3_002_250));
+        link.learn_rtt(ms(4_000));
+        assert_eq!(link.rtt, ms(125), "as if it had been twice as long");
+        (0..30).for_each(|_| link.learn_rtt(ms(4_000)));
+        assert!(link.rtt > ms(3_900), "it is a long one after all");
+        let mut near = Link::default();
+        near.learn_rtt(Duration::from_micros(100));
+        near.learn_bandwidth(1, ms(20));
+        near.learn_rtt(ms(40));
+        assert_eq!(near.rtt, Duration::from_micros(10_075), "a short one may well take that");
     }
 }

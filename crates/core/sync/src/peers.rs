@@ -102,6 +102,12 @@ impl Peer {
         self.fruitless.into_iter().fold(0, u32::saturating_add)
     }
 
+    /// Whether its last request of this kind brought nothing.
+    #[must_use]
+    pub const fn is_struck(&self, kind: Kind) -> bool {
+        self.fruitless[kind as usize] > 0
+    }
+
     /// How far it is set back: only those with the lowest rank of all that can serve are asked.
     #[must_use]
     pub fn rank(&self, now: Moment) -> u32 {

@@ -92,6 +92,19 @@ pub fn chunk(batch: Batch, link: &Link, cost: u64, free: u64) -> u64 {
     wanted.min(free / cost).min(BODIES_PER_REQUEST)
 }
 
+/// How many of `most` bodies are asked for while `fit` of them have room: all that have, but not less than half. Where little becomes free at a time,
+/// requests for little would be many, and each of them may meet a bad moment of its peer.
+#[must_use]
+pub const fn at_least_half(most: u64, fit: u64) -> u64 {
+    if fit >= most {
+        most
+    } else if fit >= most.div_ceil(2) {
+        fit
+    } else {
+        0
+    }
+}
+
 /// How many headers to ask for of this range; `None` if it is empty.
 #[must_use]
 pub fn header_count(range: HeightRange) -> Option<NonZeroU32> {
@@ -145,6 +158,16 @@ mod tests {
         let fixed = Batch::Fixed(NonZeroU32::new(64).unwrap());
         assert_eq!(chunk(fixed, &link(10_000, 10), 100_000, u64::MAX), 64, "whatever the peer is like");
         assert_eq!(chunk(fixed, &fast, 100_000, 1_000_000), 10);
+    }
+
+    #[test]
+    fn less_than_half_of_a_request_waits_for_room() {
+        let asked = [0, 4, 5, 9, 10, 11].map(|fit| at_least_half(10, fit));
+        assert_eq!(asked, [0, 0, 5, 9, 10, 10]);
+        assert_eq!(
+            [at_least_half(1, 0), at_least_half(1, 1), at_least_half(3, 1), at_least_half(3, 2)],
+            [0, 1, 0, 2]
+        );
     }
 
     #[test]

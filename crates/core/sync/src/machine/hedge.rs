@@ -49,7 +49,7 @@ impl SyncMachine {
         }
         let allowed = self.hedging.left(self.owed_bodies()).min(self.budget.free().max(cost));
         let blocks = scheduler::chunk(self.config.batch, &offer.link, cost, allowed).min(holder.owes.len());
-        let asked = self.bodies.lowest_run(&holder.owes, blocks);
+        let asked = holder.owes.lowest_heights(blocks);
         let reserved = cost.saturating_mul(blocks);
         let Some(last) = asked.last() else { return };
         if !self.reserve(reserved, Some(holder.head)) {
@@ -92,7 +92,7 @@ impl SyncMachine {
         owed.remove(HeightRange::new(Height::ZERO, head));
         // What an earlier one has brought is not asked for again.
         let owed = self.bodies.missing(owed, &HeightRanges::EMPTY);
-        let owes = self.bodies.lowest_run(&owed, BODIES_PER_REQUEST);
+        let owes = owed.lowest_heights(BODIES_PER_REQUEST);
         Some(Holder {
             head,
             peer: lease.peer,

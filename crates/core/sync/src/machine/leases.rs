@@ -169,13 +169,14 @@ impl SyncMachine {
     fn lease_timed_out(&mut self, now: Moment, lease: &Lease) {
         let Some(peer) = self.peers.get(&lease.peer) else { return };
         let drips = lease.bodies().is_some() && self.drips_at(lease, peer) <= now;
+        let is_silent = now.since(lease.asked.max(peer.last_byte)) >= lease.silence;
         let Some(peer) = self.peers.get_mut(&lease.peer) else { return };
         // A peer that falls silent ends all that it was asked for, at once: that is one thing to learn, not as many as there were requests.
         let is_news = peer.fall_silent(now, lease.asked);
         match lease.first_byte.filter(|_| lease.is_flowing()) {
             Some(first) => peer.link.learn_bandwidth(lease.bytes, now.since(first)),
-            // A line that stands still for once is not a slow one.
-            None if is_news && peer.strikes() > 0 => peer.link.learn_timeout(),
+            // A line that stands still is not a slow one.
+            None if is_news && !is_silent => peer.link.learn_timeout(),
             None => {}
         }
         // Whose other answers came meanwhile is well: this one was lost.

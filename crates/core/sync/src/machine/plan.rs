@@ -13,7 +13,7 @@ use crate::gaps::HeightRanges;
 use crate::import::BATCH_BYTES;
 use crate::lease::{BodyWork, Lease, Work};
 use crate::link::MAX_TIMEOUT;
-use crate::peers::Peer;
+use crate::peers::{Kind, Peer};
 use crate::scheduler::{
     self, BODIES_PER_REQUEST, EXPLORE_EVERY, HEADER_BYTES, HEADER_LEASES, HEADERS_PER_REQUEST,
     MAX_BODY_BYTES, Offer, SKELETON_AHEAD,
@@ -28,6 +28,8 @@ const VERIFY_BATCHES: usize = 4;
 const HEADER_COST: u64 = 1_024;
 /// The skeleton takes at most this part of the budget.
 const HEADERS_SHARE: u64 = 8;
+/// So many requests for bodies fit the budget at least, however fast a peer is: one that got all of it would have nobody beside it.
+const LEAST_REQUESTS: u64 = 8;
 /// How long a synced node that sees a better block waits for gossip to bring it: one slot of 2 s, and a second for the way.
 const GOSSIP_GRACE: Duration = Duration::from_secs(3);
 
@@ -215,7 +217,7 @@ impl SyncMachine {
     /// Whether this peer may have one more request. The head of the line may go beyond the limit by one, at a peer that has served bodies.
     fn room_at(&self, id: PeerId, peer: &Peer, is_head: bool) -> bool {
         let leases = self.leases.of_peer(id).filter(|(_, lease)| lease.bodies().is_some()).count();
-        if !peer.has_served_bodies || peer.strikes() > 0 {
+        if !peer.has_served_bodies || peer.is_struck(Kind::Bodies) {
             return leases == 0 && !self.is_on_trial(id, peer);
         }
         scheduler::has_room(&self.offer(id, peer), leases, is_head)
@@ -233,20 +235,25 @@ impl SyncMachine {
         first: Height,
         is_head: bool,
     ) -> Option<HeightRanges> {
-        let run = self.bodies.lowest_run(missing, BODIES_PER_REQUEST);
+        let run = missing.lowest_heights(BODIES_PER_REQUEST);
         let cost = self.bodies.expected_cost();
         let offer = self.body_offer(now, first, cost.saturating_mul(run.len()), is_head)?;
-        let mut blocks =
-            scheduler::chunk(self.config.batch, &offer.link, cost, self.budget.free()).min(run.len());
+        let share = self.budget.total() / LEAST_REQUESTS;
+        let most = scheduler::chunk(self.config.batch, &offer.link, cost, share).max(1).min(run.len());
+        let fit = self.budget.free() / cost;
+        let mut blocks = if is_head { most.min(fit) } else { scheduler::at_least_half(most, fit) };
         let mut reserve = cost.saturating_mul(blocks);
         if blocks == 0 {
+            if !is_head {
+                return None;
+            }
             // Only the head of the line may go beyond: one block, for which there is always room once the head is imported.
             (blocks, reserve) = (1, MAX_BODY_BYTES.saturating_add(OVERHEAD_BYTES));
         }
         if !self.reserve(reserve, is_head.then_some(first)) {
             return None;
         }
-        let asked = self.bodies.lowest_run(&run, blocks);
+        let asked = run.lowest_heights(blocks);
         let work = self.body_work(asked.clone(), reserve, false);
         self.ask_bodies(now, offer, work);
         Some(asked)

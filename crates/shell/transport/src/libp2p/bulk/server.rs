@@ -126,6 +126,9 @@ impl<S: AsyncWrite> Writer<S> {
     /// Writes the answer but for its last frame, which is returned.
     async fn answer(&mut self, job: Job) -> std::io::Result<Response> {
         let Job { id, request, place: _place, cancelled } = job;
+        if cancelled.load(Ordering::Relaxed) {
+            return Ok(Response::End { served: 0 });
+        }
         let mut served = 0;
         let mut ahead = Some(self.read_ahead(Reading::new(request)));
         while let Some(read) = ahead.take() {

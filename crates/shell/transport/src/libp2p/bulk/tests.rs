@@ -1,6 +1,7 @@
 //! Streams with somebody at the other end who does not keep to the protocol, or to the order of things.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use alys_chain::{BlockId, Body, CertifiedHeader, Height};
 use alys_wire::bulk::{FrameDecoder, RequestFrame, Response, ResponseFrame};
@@ -156,7 +157,10 @@ async fn without_orders_the_stream_ends() {
 }
 
 /// Serves the same body for whatever is asked.
-struct Same(Bytes);
+struct Same {
+    body: Bytes,
+    reads: Arc<AtomicUsize>,
+}
 
 impl BlockSource for Same {
     fn status(&self) -> Result<Status, Unavailable> {
@@ -168,7 +172,8 @@ impl BlockSource for Same {
     }
 
     fn bodies(&self, _: &[BlockId], _: usize) -> Result<Vec<Option<Bytes>>, Unavailable> {
-        Ok(vec![Some(self.0.clone())])
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        Ok(vec![Some(self.body.clone())])
     }
 
     fn claim(&self, _: PeerId, _: [u8; NONCE_BYTES]) -> Result<Option<Bytes>, Unavailable> {
@@ -179,14 +184,21 @@ impl BlockSource for Same {
 type Served = tokio::task::JoinHandle<Result<(), alys_wire::Malformed>>;
 
 fn serve(body: usize) -> (DuplexStream, Served) {
+    let (asker, served, _) = serve_and_count(body);
+    (asker, served)
+}
+
+/// And how often bodies were read.
+fn serve_and_count(body: usize) -> (DuplexStream, Served, Arc<AtomicUsize>) {
+    let reads = Arc::<AtomicUsize>::default();
     let (ours, asker) = duplex(32 << 10);
     let allowance = Allowance::new(ServingLimits::default(), Instant::now());
     let server = Server {
-        source: Arc::new(Same(vec![6; body].into())),
+        source: Arc::new(Same { body: vec![6; body].into(), reads: reads.clone() }),
         allowance,
         asker: PeerId::from_bytes(&[1; 38]).unwrap(),
     };
-    (asker, tokio::spawn(server.run(ours.compat())))
+    (asker, tokio::spawn(server.run(ours.compat())), reads)
 }
 
 fn encoded(frames: &[RequestFrame]) -> BytesMut {
@@ -238,6 +250,19 @@ async fn a_cancelled_answer_ends_early_and_the_next_is_whole() {
     stream.write_all(&encoded(&frames)).await.unwrap();
     assert!(served(&mut stream, 1).await < 200);
     assert_eq!(served(&mut stream, 2).await, 5);
+}
+
+#[tokio::test]
+async fn nothing_is_read_for_a_request_that_is_cancelled_before_its_turn() {
+    let (mut stream, _server, reads) = serve_and_count(10);
+    let ask =
+        |id: u64| RequestFrame::Ask { id: RequestId(id), request: Request::Bodies { ids: vec![BLOCK] } };
+    let frames = [ask(1), ask(2), RequestFrame::Cancel { id: RequestId(2) }, ask(3)];
+    stream.write_all(&encoded(&frames)).await.unwrap();
+    assert_eq!(served(&mut stream, 1).await, 1);
+    assert_eq!(served(&mut stream, 2).await, 0);
+    assert_eq!(served(&mut stream, 3).await, 1);
+    assert_eq!(reads.load(Ordering::Relaxed), 2);
 }
 
 #[tokio::test]
