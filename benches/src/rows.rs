@@ -26,7 +26,7 @@ pub enum Weather {
     BlackHole,
     /// The same, and one request in fifty to the others stalls.
     Stalls,
-    /// Everybody answers and the importer is not capped: the links are the limit.
+    /// Everybody answers, the importer is not capped, and the links are four times as slow: they are the limit, and not the cores.
     Uncapped,
 }
 
@@ -41,6 +41,9 @@ const UNEVEN: [(u64, u64); 8] = [
     (25_000_000, 40),
     (40_000_000, 20),
 ];
+/// So many times slower they are where they are to be the limit: all that they carry together must be little for the cores that verify it, and those
+/// that send it share them.
+const SLOWER: u64 = 4;
 /// The place of the black hole among them: one that the node has come to rely on, but not the best.
 const BLACK_HOLE: usize = 5;
 /// Blocks a second that the importer takes in the rows that are not about it.
@@ -96,7 +99,10 @@ impl Row {
         match self.net {
             Net::Loopback => None,
             Net::Rtt100 => Some(vec![Link::long(100); self.sources]),
-            Net::Uneven => Some(UNEVEN.map(|(rate, millis)| Link::new(rate, millis)).to_vec()),
+            Net::Uneven => {
+                let slower = if self.weather == Weather::Uncapped { SLOWER } else { 1 };
+                Some(UNEVEN.map(|(rate, millis)| Link::new(rate / slower, millis)).to_vec())
+            }
         }
     }
 
@@ -214,6 +220,7 @@ mod tests {
         let hole = Row::uneven(Kind::Calldata10k, Weather::BlackHole);
         assert_eq!(healthy.bandwidth(), Some(95_500_000));
         assert_eq!(hole.bandwidth(), Some(80_500_000));
+        assert_eq!(Row::uneven(Kind::Calldata10k, Weather::Uncapped).bandwidth(), Some(23_875_000));
         assert_eq!(Row::plain(Net::Rtt100, Kind::Empty, 1).bandwidth(), None);
         assert_eq!(Row::plain(Net::Loopback, Kind::Empty, 1).bandwidth(), None);
         assert_eq!((healthy.cap, Row::uneven(Kind::Empty, Weather::Uncapped).cap), (Some(CAP), None));

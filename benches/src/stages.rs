@@ -63,6 +63,17 @@ impl Ceilings {
         }
     }
 
+    /// The mean of each: what a stage could do meanwhile, if these were measured before a run and behind it.
+    pub const fn mean(&self, other: &Self) -> Self {
+        Self {
+            transport: f64::midpoint(self.transport, other.transport),
+            approvals: f64::midpoint(self.approvals, other.approvals),
+            senders: f64::midpoint(self.senders, other.senders),
+            execution: f64::midpoint(self.execution, other.execution),
+            commit: f64::midpoint(self.commit, other.commit),
+        }
+    }
+
     /// Each with its name.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, f64)> {
         let Self { transport, approvals, senders, execution, commit } = *self;

@@ -71,7 +71,7 @@ pub fn run(command: &Sync) -> Result<()> {
     Ok(())
 }
 
-/// Measures the rows, those of a kind behind its ceilings, and shows each figure as soon as it is there.
+/// Measures the rows, those of a kind behind its ceilings and before others, and shows each figure as soon as it is there.
 fn measure(rows: &[Row], command: &Sync, show: &dyn Fn(Figure)) -> Result<Vec<Measured>> {
     let scale = if command.quick { Scale::Quick } else { Scale::Full };
     let mut all = Vec::new();
@@ -82,11 +82,17 @@ fn measure(rows: &[Row], command: &Sync, show: &dyn Fn(Figure)) -> Result<Vec<Me
         let room = Room::new(kind, command.blocks.unwrap_or(kind.blocks(scale)), most)?;
         let beside = (!command.only)
             .then(|| said(&format!("stages and baseline of {}", kind.name()), || room.beside()));
-        let beside = beside.transpose()?;
+        let mut beside = beside.transpose()?;
         beside.iter().flat_map(|beside| figures_beside(kind, beside)).for_each(show);
         let mut loopback = None;
         for row in rows {
-            let mut one = said(&row.name(), || measure_row(&room, row, beside.as_ref(), command.explain))?;
+            let mut one = said(&row.name(), || measure_row(&room, row, command.explain))?;
+            if let Some(beside) = &mut beside {
+                // The machine is not the same from one minute to the next: what is possible is the mean of before and behind.
+                let behind = said(&format!("stages of {} once more", kind.name()), || room.ceilings())?;
+                one.beside = Some(Beside { ceilings: beside.ceilings.mean(&behind), ..beside.clone() });
+                beside.ceilings = behind;
+            }
             if *row == Row::plain(Net::Loopback, kind, 1) {
                 loopback = Some(one.rate);
             }
@@ -104,14 +110,14 @@ fn said<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     work()
 }
 
-fn measure_row(room: &Room, row: &Row, beside: Option<&Beside>, explained: bool) -> Result<Measured> {
+fn measure_row(room: &Room, row: &Row, explained: bool) -> Result<Measured> {
     let run = room.sync(&Guests { explained, ..Guests::of(row) }, row.cap)?;
     Ok(Measured {
         row: *row,
         blocks: room.blocks,
         rate: rate(room.blocks, run.took),
         block_bytes: room.history.block_bytes,
-        beside: beside.cloned(),
+        beside: None,
         loopback: None,
         rss_mb: run.report.peak_rss.map(|bytes| float(bytes) / 1e6),
         budget: (run.inside.budget_peak, run.inside.budget_total),

@@ -174,6 +174,14 @@ mod tests {
     }
 
     #[test]
+    fn the_first_absent_height_is_below_the_end_or_there_is_none() {
+        let set: HeightRanges = [range(1, 3), range(5, 8)].into_iter().collect();
+        let absent = |start, end| set.first_absent(range(start, end)).map(|height| height.0);
+        assert_eq!([absent(1, 9), absent(1, 3), absent(0, 3), absent(2, 4)], [Some(3), None, Some(0), Some(3)]);
+        assert_eq!([absent(4, 6), absent(5, 8), absent(7, 9), absent(8, 8)], [Some(4), None, Some(8), None]);
+    }
+
+    #[test]
     fn the_lowest_heights_reach_across_holes() {
         let set: HeightRanges = [range(1, 3), range(5, 8), range(20, 90)].into_iter().collect();
         let lowest = |most| set.lowest_heights(most).iter().collect::<Vec<_>>();
@@ -267,6 +275,17 @@ mod tests {
                 prop_assert!(ranges.iter().all(|r| !r.is_empty()));
                 prop_assert!(ranges.windows(2).all(|w| w[0].end < w[1].start), "ranges touch: {:?}", ranges);
             }
+        }
+
+        #[test]
+        fn the_first_absent_height_is_the_lowest_that_is_not_there(
+            ranges in prop::collection::vec((0u64..40, 0u64..40), 0..6),
+            start in 0u64..42,
+            end in 0u64..42,
+        ) {
+            let set = set_of(&ranges);
+            let absent = (start..end).map(Height).find(|height| !set.contains(*height));
+            prop_assert_eq!(set.first_absent(range(start, end)), absent);
         }
 
         #[test]
