@@ -6,9 +6,9 @@
 //!   budget is set aside for the head of the line, the one block that everything else waits for, so that a full
 //!   budget can always drain.
 
-/// How many bytes of headers and bodies may be in memory by default: at 10 KB a block and 5,000 blocks/s this is two and a half seconds of work, in which a
-/// lost request is noticed and repeated. With it a syncing node stays below 256 MB.
-pub const DEFAULT_BUDGET_BYTES: u64 = 128 << 20;
+/// How many bytes of headers and bodies may be in memory by default: at 10 KB a block and 5,000 blocks/s this is two seconds of work, in which a lost
+/// request is noticed and repeated. With it a syncing node stays below 256 MB.
+pub const DEFAULT_BUDGET_BYTES: u64 = 96 << 20;
 
 /// The bytes in use. `used` never exceeds `total`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -177,7 +177,10 @@ mod tests {
     fn the_first_absent_height_is_below_the_end_or_there_is_none() {
         let set: HeightRanges = [range(1, 3), range(5, 8)].into_iter().collect();
         let absent = |start, end| set.first_absent(range(start, end)).map(|height| height.0);
-        assert_eq!([absent(1, 9), absent(1, 3), absent(0, 3), absent(2, 4)], [Some(3), None, Some(0), Some(3)]);
+        assert_eq!(
+            [absent(1, 9), absent(1, 3), absent(0, 3), absent(2, 4)],
+            [Some(3), None, Some(0), Some(3)]
+        );
         assert_eq!([absent(4, 6), absent(5, 8), absent(7, 9), absent(8, 8)], [Some(4), None, Some(8), None]);
     }
 
