@@ -28,6 +28,8 @@ pub const MAX_CHUNK_BYTES: u64 = limits::MAX_BODIES_ANSWER_BYTES as u64;
 const LEAST_TRANSFER: Duration = Duration::from_millis(20);
 /// An answer of fewer bytes in less time says nothing against a peer: it was asked for little.
 const TELLING_BYTES: u64 = 64 << 10;
+/// Nor does one that the line, as fast as it is thought to be, carries in less than this part of a second: most of its time is waiting.
+const TELLING_PART: u64 = 20;
 /// See [`TELLING_BYTES`].
 const TELLING_TRANSFER: Duration = Duration::from_millis(250);
 /// Bounds of a request's patience, in all: shorter than 0.75 s trips over a garbage collection or a lost packet; longer
@@ -91,7 +93,7 @@ impl Link {
         let rate = u64::try_from(rate).unwrap_or(u64::MAX);
         self.samples = self.samples.saturating_add(1);
         if rate < self.bandwidth
-            && bytes < TELLING_BYTES.max(self.bandwidth / 20)
+            && bytes < TELLING_BYTES.max(self.bandwidth / TELLING_PART)
             && transfer < TELLING_TRANSFER
         {
             return;
@@ -219,6 +221,12 @@ mod tests {
         assert_eq!(link.bandwidth, FIRST_BANDWIDTH / 4, "it took its time");
         link.learn_bandwidth(TELLING_BYTES, ms(1000));
         assert_eq!(link.bandwidth, TELLING_BYTES);
+        let mut fast = Link::default();
+        (0..8).for_each(|_| fast.learn_bandwidth(40_000_000, ms(1000)));
+        fast.learn_bandwidth(1_999_999, ms(200));
+        assert_eq!(fast.bandwidth, 40_000_000, "a twentieth of a second's worth");
+        fast.learn_bandwidth(2_000_000, ms(200));
+        assert_eq!(fast.bandwidth, 32_500_000);
     }
 
     #[test]
