@@ -1,27 +1,25 @@
 //! The events of a run, in order of their time.
 
+mod peers;
+mod shell;
+
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use alys_chain::{BlockId, BlockRef, CertifiedHeader, Height, Moment, Slot};
-use alys_sync::{
-    Action, ArrivedBody, BatchId, Config, Event, Fault, Federation, HeaderVerdict, ImportTook, LeaseEnd,
-    LeaseId, Observation, Offence, Start, SyncMachine, Tip,
-};
+use alys_chain::{BlockId, CertifiedHeader, Moment, Slot};
+use alys_sync::{Action, BatchId, Config, Event, Federation, LeaseId, Observation, Start, SyncMachine, Tip};
 use alys_wire::PeerId;
 
-use crate::chain::{Chain, GENESIS, child};
+use crate::chain::{Chain, GENESIS};
 use crate::dice::Dice;
-use crate::line::{HEADER_BYTES, Line, Load, STATUS_BYTES};
+use crate::line::{Line, Load};
 use crate::outcome::{self, Outcome, PeerOutcome};
 use crate::pipeline::{self, Workers};
-use crate::scenario::{Conduct, Scenario};
+use crate::scenario::Scenario;
 use crate::scheduler::Scheduler;
 
 /// Points of misbehaviour that ban, as in the peer book.
 const BAN_POINTS: u32 = 100;
-/// How often a dripping peer sends its byte.
-const DRIP_EVERY: Duration = Duration::from_secs(1);
 /// A request without what it names, in bytes.
 const REQUEST_BYTES: u64 = 64;
 /// A block id in a request, in bytes.
@@ -180,40 +178,6 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Sends the next piece of a line.
-    fn go_on(&mut self, place: usize) {
-        if self.lines[place].busy {
-            return;
-        }
-        let Some(piece) = self.lines[place].next() else { return };
-        self.lines[place].busy = true;
-        let left = self.now.after(piece.takes);
-        let there = left.after(self.scenario.peers[place].rtt / 2);
-        self.at(left, Happening::Free(place));
-        let lease = piece.lease;
-        if let Some(headers) = piece.headers {
-            let bytes = HEADER_BYTES * headers.len() as u64;
-            self.out.overhead_bytes += bytes;
-            return self.later(there, Event::HeadersArrived { lease, headers, bytes });
-        }
-        if let Some(Load::Status(head)) = piece.status {
-            let peer = self.names[place];
-            let head = head.map(|head| *head);
-            return self.later(there, Event::PeerStatus { peer, head, earliest: Height::ZERO });
-        }
-        let bodies: Vec<ArrivedBody> =
-            piece.bodies.into_iter().map(|(id, bytes)| ArrivedBody { id, bytes }).collect();
-        let event = if bodies.is_empty() {
-            Event::LeaseProgress { lease }
-        } else {
-            Event::BodiesArrived { lease, bodies }
-        };
-        self.later(there, event);
-        if piece.ends {
-            self.later(there, Event::LeaseEnded { lease, end: LeaseEnd::Served });
-        }
-    }
-
     fn later(&mut self, when: Moment, event: Event) {
         self.at(when, Happening::Event(Box::new(event)));
     }
@@ -260,21 +224,6 @@ impl<'a> World<'a> {
         Some(event)
     }
 
-    fn hold(&mut self, place: usize, body: ArrivedBody) {
-        self.out.bytes += body.bytes;
-        self.out.peers[place].bytes += body.bytes;
-        let height = self.chain.height_of(body.id);
-        let durable = height.is_some_and(|height| height <= self.tip.head.height);
-        if durable || self.held.contains_key(&body.id) {
-            self.out.duplicate_bytes += body.bytes;
-            return;
-        }
-        let good = self.scenario.peers[place].conduct != Conduct::BadBodies;
-        self.held.insert(body.id, (body.bytes, good));
-        self.held_bytes += body.bytes;
-        self.out.most_held = self.out.most_held.max(self.held_bytes);
-    }
-
     fn take(&mut self, action: Action) -> Vec<Action> {
         match action {
             Action::RequestStatus { lease, peer, .. } => self.ask_status(lease, peer),
@@ -311,105 +260,6 @@ impl<'a> World<'a> {
     fn note_end(&mut self, place: usize, lease: LeaseId) {
         if !self.fruitful.remove(&lease) {
             self.out.peers[place].fruitless += 1;
-        }
-    }
-
-    fn ask_status(&mut self, lease: LeaseId, peer: PeerId) {
-        let Some(&place) = self.places.get(&peer) else { return };
-        self.out.overhead_bytes += REQUEST_BYTES + STATUS_BYTES;
-        self.open.insert(lease, place);
-        self.statuses.insert(place, lease);
-        let model = self.scenario.peers[place];
-        let head = match model.conduct {
-            Conduct::Boasting => {
-                let mut far = child(self.chain.tip(), u64::MAX);
-                far.header.height = Height(u64::MAX);
-                far.certificate.height = Height(u64::MAX);
-                Some(far)
-            }
-            _ => self.chain.head(),
-        };
-        let there = self.now.after(model.rtt / 2);
-        self.at(there, Happening::Asked(place, lease, Load::Status(head.map(Box::new)), Duration::ZERO));
-    }
-
-    fn ask(&mut self, lease: LeaseId, peer: PeerId, load: Load) {
-        let Some(&place) = self.places.get(&peer) else { return };
-        assert!(
-            self.open.insert(lease, place).is_none(),
-            "seed {}: a lease is used twice",
-            self.scenario.seed
-        );
-        self.out.peers[place].leases += 1;
-        self.out.overhead_bytes += REQUEST_BYTES;
-        if let Load::Headers(headers) = &load {
-            self.asked.insert(lease, (place, HEADER_BYTES * headers.len() as u64));
-        }
-        let model = self.scenario.peers[place];
-        let there = self.now.after(model.rtt / 2);
-        let stalls = self.dice.permille(self.scenario.stalled_permille);
-        match (model.conduct, &load) {
-            (Conduct::BlackHole | Conduct::Boasting, _) => {}
-            (Conduct::Withholding, Load::Bodies(_)) => {
-                self.at(there, Happening::Asked(place, lease, Load::Bodies(VecDeque::new()), Duration::ZERO));
-            }
-            (Conduct::Dripping, Load::Bodies(_)) => {
-                // A body never gets complete at this rate; what the shell sees of it is that bytes come.
-                for n in 1..=10 {
-                    let event = Event::LeaseProgress { lease };
-                    self.later(there.after(DRIP_EVERY * n).after(model.rtt / 2), event);
-                }
-            }
-            _ if stalls && self.scenario.stalled_for.is_none() => {}
-            (_, Load::Bodies(_)) if stalls => {
-                let time = self.scenario.stalled_for.unwrap_or_default();
-                self.at(there, Happening::Asked(place, lease, load, time));
-            }
-            _ => self.at(there, Happening::Asked(place, lease, load, Duration::ZERO)),
-        }
-    }
-
-    fn verify_headers(&mut self, lease: LeaseId, headers: &[CertifiedHeader]) {
-        let place = self.asked.remove(&lease).map(|(place, _)| place);
-        let bad = place.is_some_and(|place| self.scenario.peers[place].conduct == Conduct::BadApprovals);
-        if let Some(place) = place {
-            self.out.peers[place].ranges_verified += 1;
-        }
-        let (valid, fault) =
-            if bad { (0, Some(Fault::Peer(Offence::BadCertificate))) } else { (headers.len(), None) };
-        let when = self.workers.headers(self.now, headers.len());
-        self.later(when, Event::HeadersVerified { lease, verdict: HeaderVerdict { valid, held: 0, fault } });
-    }
-
-    fn verify_bodies(&mut self, batch: BatchId, headers: &[CertifiedHeader]) {
-        let held =
-            headers.iter().filter_map(|h| Some((h.certificate.block, *self.held.get(&h.certificate.block)?)));
-        let held: Vec<(BlockId, (u64, bool))> = held.collect();
-        assert_eq!(held.len(), headers.len(), "seed {}: a body to verify is not held", self.scenario.seed);
-        let bytes = held.iter().map(|(_, (bytes, _))| bytes).sum();
-        let bad = held.iter().filter(|(_, (_, good))| !good);
-        let faults = bad.map(|&(id, _)| (id, Fault::Peer(Offence::BadBody))).collect();
-        let when = self.workers.bodies(self.now, headers.len(), bytes);
-        self.later(when, Event::BodiesVerified { batch, faults });
-    }
-
-    fn imported(&mut self, batch: BatchId, headers: &[CertifiedHeader], took: Duration) {
-        for header in headers {
-            let block = BlockRef::of(header);
-            let seed = self.scenario.seed;
-            assert_eq!(header.header.parent, self.tip.head.id, "seed {seed}: imported out of order");
-            let held = self.held.get(&block.id);
-            assert!(held.is_none_or(|(_, good)| *good), "seed {seed}: a bad body was imported");
-            self.tip = Tip { head: block, finalized: self.tip.head };
-            self.out.blocks += 1;
-        }
-        let took = ImportTook { execute: took, commit: Duration::ZERO };
-        self.send(Event::Imported { batch, tip: self.tip, took });
-    }
-
-    fn release(&mut self, ids: &[BlockId]) {
-        for (bytes, _) in ids.iter().filter_map(|id| self.held.remove(id)) {
-            self.held_bytes -= bytes;
         }
     }
 
