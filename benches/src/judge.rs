@@ -212,7 +212,7 @@ mod tests {
         let kind = Kind::Calldata10k;
         assert_eq!(limit(Row::uneven(kind, Weather::Healthy)), (5_000.0, "importer cap"));
         let (rate, name) = limit(Row::uneven(kind, Weather::Uncapped));
-        assert_eq!((rate.round(), name), (9_272.0, "links"));
+        assert_eq!((rate.round(), name), (2_318.0, "links"));
         let mut alone = measured(Row::plain(Net::Loopback, Kind::Empty, 1), 1.0);
         alone.beside = None;
         assert_eq!(alone.possible(), None);
@@ -225,12 +225,12 @@ mod tests {
             (Weather::Healthy, 4_510.0, 4_490.0),
             (Weather::BlackHole, 4_260.0, 4_240.0),
             (Weather::Stalls, 3_760.0, 3_740.0),
-            (Weather::Uncapped, 8_400.0, 8_300.0),
+            (Weather::Uncapped, 2_100.0, 2_070.0),
         ] {
             assert!(measured(row(weather), good).misses(4).is_empty(), "{weather:?}");
             assert_eq!(measured(row(weather), bad).misses(4).len(), 1, "{weather:?}");
         }
-        let mut wasteful = measured(row(Weather::Uncapped), 9_000.0);
+        let mut wasteful = measured(row(Weather::Uncapped), 2_250.0);
         wasteful.overhead = Some(0.06);
         assert_eq!(wasteful.misses(4), ["0.06 overhead, not below 0.05"]);
     }
