@@ -9,6 +9,7 @@ pub mod late_joiner;
 pub mod partition;
 pub mod random;
 pub mod silent_quorum;
+pub mod turncoats;
 pub mod withheld_bodies;
 
 use crate::plan::Plan;
@@ -21,9 +22,10 @@ pub fn stories(seed: u64) -> Vec<Plan> {
 }
 
 /// The attacks on a node that syncs.
-pub const ATTACKS: [Attack; 5] = [
+pub const ATTACKS: [Attack; 6] = [
     claimed_height::ATTACK,
     withheld_bodies::ATTACK,
+    turncoats::ATTACK,
     bad_bodies::ATTACK,
     bad_approvals::ATTACK,
     drip::ATTACK,

@@ -7,9 +7,6 @@ use crate::siege::{Attack, End, Lie};
 pub const ATTACK: Attack = Attack {
     name: "withheld bodies",
     within_permille: 1_250,
-    lie: |dice| {
-        let how = [Withheld::Missing, Withheld::Refused, Withheld::Silence][dice.index(3)];
-        Lie::NoBodies(how)
-    },
-    end: End::NoMoreWork,
+    lie: |dice| Lie::NoBodies { after: 0, how: Withheld::draw(dice) },
+    end: End::NoMoreWork(3),
 };

@@ -115,6 +115,7 @@ impl<'a> Field<'a> {
             member: is_authority.then(|| member(site, number, &self.clock())),
             dice: Mutex::new(Dice(self.randomness.stream(&format!("liar {number}")))),
             lies: AtomicU64::new(0),
+            asked: AtomicU64::new(0),
         });
         self._present.push(join(site, &self.network, number, peer.clone()));
         self.peers.push((number, peer));

@@ -51,8 +51,8 @@ pub struct Attack {
 pub enum End {
     /// It is banned within three offences, unless it is an authority.
     Banned,
-    /// It gets no more work after three leases.
-    NoMoreWork,
+    /// It gets no more work after so many leases in vain.
+    NoMoreWork(u64),
 }
 
 /// How a siege ended.

@@ -35,8 +35,13 @@ pub enum Lie {
         /// Whether the slot is the greatest as well.
         slot: bool,
     },
-    /// It serves every header and no body.
-    NoBodies(Withheld),
+    /// It serves every header, and bodies only to the first requests.
+    NoBodies {
+        /// How many requests for bodies it serves before.
+        after: u64,
+        /// How it withholds the others.
+        how: Withheld,
+    },
     /// One body in so many is not the block's.
     BadBodies {
         /// 1 spoils all.
@@ -64,6 +69,14 @@ pub enum Withheld {
     Refused,
     /// Nothing at all.
     Silence,
+}
+
+impl Withheld {
+    /// Any way.
+    #[must_use]
+    pub fn draw(dice: &mut Dice<Stream>) -> Self {
+        [Self::Missing, Self::Refused, Self::Silence][dice.index(3)]
+    }
 }
 
 /// How a body is spoiled.
@@ -133,6 +146,8 @@ pub struct Peer {
     pub dice: Mutex<Dice<Stream>>,
     /// How many of its answers were provably false.
     pub lies: AtomicU64,
+    /// How many requests for bodies it got.
+    pub asked: AtomicU64,
 }
 
 impl Peer {
@@ -140,7 +155,7 @@ impl Peer {
     #[must_use]
     pub const fn in_vain(&self, asked: &Asked) -> u64 {
         match self.lie {
-            Some(Lie::NoBodies(_)) => asked.bodies,
+            Some(Lie::NoBodies { after, .. }) => asked.bodies.saturating_sub(after),
             Some(Lie::Drip) => asked.headers + asked.bodies,
             _ => 0,
         }
@@ -249,10 +264,12 @@ impl BlockSource for Peer {
             }
             bodies.push(body);
         }
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed);
         match self.lie {
-            Some(Lie::NoBodies(Withheld::Missing)) => bodies.fill(None),
-            Some(Lie::NoBodies(Withheld::Refused)) => return Err(Unavailable),
-            Some(Lie::NoBodies(Withheld::Silence) | Lie::Drip) => self.line.choke(),
+            Some(Lie::NoBodies { after, .. }) if asked < after => {}
+            Some(Lie::NoBodies { how: Withheld::Missing, .. }) => bodies.fill(None),
+            Some(Lie::NoBodies { how: Withheld::Refused, .. }) => return Err(Unavailable),
+            Some(Lie::NoBodies { how: Withheld::Silence, .. } | Lie::Drip) => self.line.choke(),
             Some(Lie::BadBodies { every, how }) => self.spoil(&mut bodies, every, how),
             _ => {}
         }

@@ -19,8 +19,6 @@ use crate::trace::{Log, Place};
 const LOOK: Duration = Duration::from_millis(500);
 /// When we give up on it.
 pub const LIMIT: Duration = Duration::from_secs(600);
-/// So many leases, and not more, has a peer that serves nothing of use.
-const LEASES_IN_VAIN: u64 = 3;
 /// So many offences, and not more, has a peer that is no authority.
 const OFFENCES: u64 = 3;
 /// How long the peer book takes at most to hear of what was seen, and to show what follows from it.
@@ -73,7 +71,7 @@ impl Verdict {
                 let is_excused = self.lies > OFFENCES && !self.is_banned;
                 !self.is_authority && (is_late || is_excused)
             }
-            End::NoMoreWork => self.leases > LEASES_IN_VAIN,
+            End::NoMoreWork(leases) => self.leases > leases,
         }
     }
 }

@@ -49,13 +49,16 @@ impl SyncMachine {
     }
 
     /// A busy peer is no bad one, but whoever is busy again each time that it wanted to be asked brings nothing. Of requests that were out together one
-    /// counts.
+    /// counts. Once that has set it back, it rests as long as one that fails, whatever it wants.
     fn refused(&mut self, now: Moment, lease: &Lease) {
         let Some(peer) = self.peers.get_mut(&lease.peer) else { return };
         let is_another_time = peer.refused.is_none_or(|before| lease.asked >= before);
         peer.refused = Some(now);
         if is_another_time && let Some(kind) = lease.kind() {
             self.strike(now, lease, kind);
+            if self.peers.get(&lease.peer).is_some_and(|peer| peer.rank(now) > 0) {
+                self.rest_peer(now, lease.peer);
+            }
         }
     }
 

@@ -81,6 +81,20 @@ fn refusals_of_requests_that_were_out_together_count_once() {
     }
 }
 
+#[test]
+fn whoever_is_busy_again_and_again_rests_longer_each_time() {
+    let mut story = Story::started(Tip::genesis(GENESIS.id));
+    story.connect(1, chain(GENESIS, 1..=90, 1).last().copied());
+    let retry_after = Duration::from_millis(100);
+    for rest in [100, 100, 1_000, 2_000, 4_000] {
+        let (lease, ..) = story.headers_asked().unwrap();
+        story.send(Event::LeaseEnded { lease, end: LeaseEnd::Refused { retry_after } });
+        story.wait(rest - 1);
+        assert_eq!(story.headers_asked(), None, "it rests for {rest} ms");
+        story.wait(1);
+    }
+}
+
 /// A peer that serves headers, and whose requests for bodies all end like this; it is looked at for a while after its rest is over.
 fn no_more_than_three(end: &LeaseEnd, looks: usize) {
     let blocks = chain(GENESIS, 1..=100, 1);
