@@ -79,7 +79,7 @@ impl ChainActor {
     ) {
         let now = self.shared.slots.slot();
         let network = self.shared.parts.network.clone();
-        let verified = self.compute(move || approval.verify(&network.rules)).await;
+        let verified = self.compute(move || network.vouched.approval(&network.rules, &approval)).await;
         if let Err(invalid) = verified {
             let offence = alys_peers::Offence::BadCertificate;
             return self.dismiss(gossiped, Dismissal::guilty(offence, invalid));
@@ -194,7 +194,7 @@ async fn check(shared: &Shared, gossiped: Gossiped, mut proposal: Proposal) -> R
             let slot = proposal.parent_certificate.map_or(Slot::ZERO, |parent| parent.slot);
             Standing::of(chain, proposal.header.parent, slot)
         });
-        inspect::check_signatures(&network.rules, &proposal, parent)?;
+        inspect::check_signatures(&network, &proposal, parent)?;
         Ok((proposal, network.ledger.chain_id))
     };
     let (checked, chain) = pool.run(Priority::High, first).await.map_err(failed)??;
@@ -234,8 +234,7 @@ fn take_certificate(chain: &mut LocalChain, certificate: &Certificate) -> Result
     if standing == Standing::Certified {
         return Err(TakeError::Dismissed(Dismissal::ignored("the block is certified")));
     }
-    let rules = chain.network().rules.clone();
-    inspect::check_certificate(&rules, certificate, standing).map_err(TakeError::Dismissed)?;
+    inspect::check_certificate(chain.network(), certificate, standing).map_err(TakeError::Dismissed)?;
     let effects = chain.certify(certificate).map_err(|error| match error {
         ChainError::Refused(why @ TreeRefusal::ConflictsWithFinal) => TakeError::Conflict(why),
         error if error.is_ours() => TakeError::Storage(error),

@@ -114,7 +114,7 @@ fn verify(chain: &LocalChain, block: CertifiedBlock) -> Result<VerifiedBlock, Fa
     let parent = block.header.parent;
     let lineage = chain.children_lineage(parent).ok_or_else(|| missing(parent))?;
     let required = lineage.required(network.rules.schedule(), block.header.slot);
-    certificate.verify(&network.rules, required).map_err(bad_certificate)?;
+    network.vouched.certificate(&network.rules, &certificate, required).map_err(bad_certificate)?;
     let (id, chain_id) = (certificate.block, network.ledger.chain_id);
     let block = PreparedBlock::check(block.header, id, block.body, chain_id)
         .map_err(|_| Fault::Peer(Offence::BadBody))?;

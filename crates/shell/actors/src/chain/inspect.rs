@@ -11,7 +11,7 @@ use alys_ledger::ChainId;
 use alys_peers::Offence;
 use alys_wire::Proposal;
 
-use super::local::{BadBody, ChainError, LocalChain, PreparedBlock};
+use super::local::{BadBody, ChainError, LocalChain, Network, PreparedBlock};
 
 /// How many slots late a proposal may come. It gets no approvals then, but the certificate that may follow finds its block.
 pub const MAX_LATE: u64 = 2;
@@ -119,10 +119,11 @@ fn check_author(rules: &Rules, header: &Header, approval: &Approval) -> Result<(
 ///
 /// # Errors
 /// [`Dismissal`].
-pub fn check_signatures(rules: &Rules, proposal: &Proposal, parent: Standing) -> Result<(), Dismissal> {
-    proposal.approval.verify(rules).map_err(|e| Dismissal::guilty(Offence::BadCertificate, e))?;
+pub fn check_signatures(network: &Network, proposal: &Proposal, parent: Standing) -> Result<(), Dismissal> {
+    let verified = network.vouched.approval(&network.rules, &proposal.approval);
+    verified.map_err(|e| Dismissal::guilty(Offence::BadCertificate, e))?;
     match &proposal.parent_certificate {
-        Some(certificate) => check_certificate(rules, certificate, parent),
+        Some(certificate) => check_certificate(network, certificate, parent),
         None => Ok(()),
     }
 }
@@ -132,7 +133,7 @@ pub fn check_signatures(rules: &Rules, proposal: &Proposal, parent: Standing) ->
 /// # Errors
 /// [`Dismissal`]. A certified block needs no further proof.
 pub fn check_certificate(
-    rules: &Rules,
+    network: &Network,
     certificate: &Certificate,
     standing: Standing,
 ) -> Result<(), Dismissal> {
@@ -140,10 +141,10 @@ pub fn check_certificate(
         Standing::Certified => return Ok(()),
         Standing::Settled => return Err(Dismissal::ignored("not above the final block")),
         Standing::Linked(required) | Standing::Unknown(Some(required)) => Ok(required),
-        Standing::Unknown(None) => claimed(rules, certificate),
+        Standing::Unknown(None) => claimed(&network.rules, certificate),
     };
     required
-        .and_then(|required| certificate.verify(rules, required))
+        .and_then(|required| network.vouched.certificate(&network.rules, certificate, required))
         .map_err(|error| Dismissal::guilty(Offence::BadCertificate, error))
 }
 

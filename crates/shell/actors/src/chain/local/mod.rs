@@ -14,6 +14,7 @@ mod import;
 mod roots;
 mod session;
 mod view;
+mod vouched;
 
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,7 @@ pub use block::{BadBody, PreparedBlock, VerifiedBlock};
 pub use error::ChainError;
 pub use session::Effects;
 pub use view::StoredState;
+pub use vouched::Vouched;
 
 use session::Session;
 
@@ -55,6 +57,8 @@ pub struct Network {
     pub executor: Arc<dyn Executor>,
     /// Follow headers and certificates only: no block is executed, no body kept, no state but that of genesis known.
     pub light: bool,
+    /// The signatures that were found good lately.
+    pub vouched: Arc<Vouched>,
 }
 
 impl Network {
@@ -70,6 +74,7 @@ impl Network {
             genesis: Arc::new(state),
             executor: Arc::new(ValueLedger),
             light: false,
+            vouched: Arc::default(),
         })
     }
 }
