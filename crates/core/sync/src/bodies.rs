@@ -128,12 +128,13 @@ impl Bodies {
         self.unverified.insert(height);
     }
 
-    /// The lowest bodies that nobody verifies yet, at most `most`; from now on they are being verified.
-    pub fn take_unverified(&mut self, most: usize) -> Vec<(Height, BlockId)> {
+    /// The lowest bodies below `end` that nobody verifies yet, at most `most`; from now on they are being verified.
+    pub fn take_unverified(&mut self, most: usize, end: Height) -> Vec<(Height, BlockId)> {
         let mut taken = Vec::new();
         while taken.len() < most
-            && let Some(height) = self.unverified.pop_first()
+            && let Some(height) = self.unverified.first().copied().filter(|height| *height < end)
         {
+            self.unverified.remove(&height);
             taken.extend(self.held.get(&height).map(|held| (height, held.id)));
         }
         taken
@@ -225,7 +226,7 @@ mod tests {
     }
 
     fn verify_all(bodies: &mut Bodies) {
-        for (height, id) in bodies.take_unverified(usize::MAX) {
+        for (height, id) in bodies.take_unverified(usize::MAX, Height(u64::MAX)) {
             bodies.verified(height, id);
         }
     }
@@ -261,16 +262,20 @@ mod tests {
     #[test]
     fn verification_takes_the_lowest_first_and_each_once() {
         let mut bodies = holding(&[5, 3, 4]);
-        let batch = bodies.take_unverified(2);
+        let batch = bodies.take_unverified(2, Height(9));
         assert_eq!(batch.iter().map(|b| b.0.0).collect::<Vec<_>>(), [3, 4]);
-        assert_eq!(bodies.take_unverified(9).len(), 1);
-        assert!(bodies.take_unverified(9).is_empty());
+        assert!(bodies.take_unverified(9, Height(5)).is_empty(), "not so far ahead");
+        assert_eq!(bodies.take_unverified(9, Height(9)).len(), 1);
+        assert!(bodies.take_unverified(9, Height(9)).is_empty());
         bodies.verified(Height(3), BlockId([3; 32]));
         bodies.verify_again(Height(3), BlockId([3; 32]));
         bodies.verify_again(Height(4), BlockId([9; 32]));
-        assert!(bodies.take_unverified(9).is_empty(), "verified ones and replaced ones do not wait");
+        assert!(
+            bodies.take_unverified(9, Height(9)).is_empty(),
+            "verified ones and replaced ones do not wait"
+        );
         bodies.verify_again(Height(4), BlockId([4; 32]));
-        assert_eq!(bodies.take_unverified(9).len(), 1);
+        assert_eq!(bodies.take_unverified(9, Height(9)).len(), 1);
         bodies.verified(Height(4), BlockId([8; 32]));
         assert!(!bodies.get(Height(4)).unwrap().verified, "a verdict on another block");
     }
@@ -294,7 +299,7 @@ mod tests {
         assert_eq!(bodies.remove(Height(1)).map(|h| h.id), Some(BlockId([1; 32])));
         assert_eq!(bodies.remove(Height(1)), None);
         assert_eq!(bodies.missing(range(1, 4), &HeightRanges::EMPTY), range(1, 4).into());
-        assert!(bodies.take_unverified(9).is_empty());
+        assert!(bodies.take_unverified(9, Height(9)).is_empty());
     }
 
     #[test]

@@ -21,6 +21,12 @@ use crate::scheduler::{
 
 /// How many blocks one verification takes: the batch for which the approval check is at its best.
 const VERIFY_BLOCKS: usize = 256;
+/// About how many bytes one verification takes. A verified body takes some five times its bytes, as its transactions are decoded: with all that one
+/// verification has, the import begins when it ends.
+const VERIFY_BYTES: u64 = 4 << 20;
+/// About how many bytes are verified ahead of what is durable: what four imports take. With two the disk, which begins with a body when it is verified,
+/// is too late now and then.
+const VERIFY_AHEAD: u64 = 4 * BATCH_BYTES;
 /// How many verifications may be out: as many as the cores of a small machine. While all are out, what arrives waits and makes
 /// the next batch larger.
 const VERIFY_BATCHES: usize = 4;
@@ -71,8 +77,11 @@ impl SyncMachine {
     }
 
     fn plan_verification(&mut self, now: Moment) {
+        let fitting = |bytes: u64| (bytes / self.bodies.expected_cost()).max(1);
+        let most = usize::try_from(fitting(VERIFY_BYTES)).unwrap_or(usize::MAX).min(VERIFY_BLOCKS);
+        let end = self.skeleton.base().height.saturating_add(fitting(VERIFY_AHEAD).saturating_add(1));
         while self.verifying.len() < VERIFY_BATCHES && now >= self.verify_after {
-            let blocks = self.bodies.take_unverified(VERIFY_BLOCKS);
+            let blocks = self.bodies.take_unverified(most, end);
             let headers: Vec<_> =
                 blocks.iter().filter_map(|&(h, _)| self.skeleton.get(h)).map(|entry| entry.header).collect();
             if headers.is_empty() {

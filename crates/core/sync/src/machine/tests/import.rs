@@ -164,3 +164,34 @@ fn empty_blocks_of_a_dead_branch_are_forgotten_with_it() {
     let (_, _, ids) = story.bodies_asked().expect("these are not empty");
     assert_eq!(ids.len(), live.len());
 }
+
+#[test]
+fn large_bodies_are_verified_some_megabytes_at_a_time_and_not_far_ahead_of_the_import() {
+    let blocks = chain(GENESIS, 1..=60, 1);
+    let mut story = Story::started(Tip::genesis(GENESIS.id));
+    story.connect(1, blocks.last().copied());
+    story.serve_headers(&blocks, 0);
+    let mut imported = 0;
+    let mut actions = std::collections::VecDeque::from(std::mem::take(&mut story.out));
+    while let Some(action) = actions.pop_front() {
+        match action {
+            Action::RequestBodies { lease, ids, .. } => {
+                let bodies = ids.into_iter().map(|id| ArrivedBody { id, bytes: 1 << 20 }).collect();
+                story.send(Event::BodiesArrived { lease, bodies });
+            }
+            Action::VerifyBodies { batch, headers } => {
+                assert!(headers.len() <= 4, "{} MiB at once", headers.len());
+                assert!(headers.last().unwrap().header.height.0 <= imported + 33);
+                story.send(Event::BodiesVerified { batch, faults: vec![] });
+            }
+            Action::Import { batch, headers } => {
+                imported += headers.len() as u64;
+                let tip = tip(headers.last().unwrap(), GENESIS);
+                story.send(Event::Imported { batch, tip, took: ImportTook::default() });
+            }
+            _ => continue,
+        }
+        actions.extend(std::mem::take(&mut story.out));
+    }
+    assert_eq!(imported, blocks.len() as u64);
+}
