@@ -22,7 +22,6 @@ use anyhow::Result;
 use clap::Args;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
-use tokio::time::Instant;
 
 use crate::baseline::Baseline;
 use crate::peculiar::Peculiar;
@@ -64,8 +63,6 @@ async fn sync(command: &Newcomer) -> Result<()> {
         node(&home, settings(&command.fetch.sources, cores), command.cap, Clock::system())?;
     let mut view = node.chain.watch();
     let mut inside = Inside::default();
-    node.network.watch().wait_for(|seen| !seen.present.is_empty()).await?;
-    let connected = Instant::now();
     let head = tokio::select! {
         view = view.wait_for(|view| view.head.height.get() >= command.fetch.blocks) => view?.head,
         () = watch_budget(&node, &mut inside) => unreachable!("it watches for ever"),
@@ -77,11 +74,12 @@ async fn sync(command: &Newcomer) -> Result<()> {
         peak_rss: peak_rss(),
         inside,
     };
-    inside.worked = connected.elapsed();
+    let lasted = |noted: &asked::Noted| noted.since.map(|since| since.elapsed());
+    inside.worked = lasted(&asked.lock().unwrap_or_else(PoisonError::into_inner)).unwrap_or_default();
     report(None).print()?;
     tokio::time::sleep(BOOK_AGE).await;
     count(&node, &mut inside).await?;
-    let asked = asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let asked = std::mem::take(&mut asked.lock().unwrap_or_else(PoisonError::into_inner).of);
     inside.asked = asked.into_iter().map(|(peer, asked)| (peer.to_string(), asked)).collect();
     report(Some(inside)).print()?;
     node.stop().await;
@@ -142,7 +140,7 @@ fn counter(text: &str, name: &str) -> u64 {
 pub struct Fresh {
     pub node: Node,
     pub store: Arc<dyn Store>,
-    /// Who was asked for what.
+    /// Who was asked for what, and since when.
     asked: Counts,
     /// What goes over its line.
     pub line: Traffic,

@@ -138,7 +138,7 @@ pub struct Inside {
     pub offences: u64,
     /// Who is banned.
     pub banned: Vec<String>,
-    /// From its first connection until the last block was durable.
+    /// From its first request until the last block was durable.
     pub worked: Duration,
     /// How many offences sync has blamed each peer for.
     pub blamed: BTreeMap<String, u64>,

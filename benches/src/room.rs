@@ -45,7 +45,7 @@ pub struct Guests {
 pub struct Run {
     /// From the start of the process until the last block was durable.
     pub took: Duration,
-    /// From its first connection until then, by its own clock.
+    /// From its first request until then, by its own clock.
     pub worked: Duration,
     /// What the node says.
     pub report: Report,

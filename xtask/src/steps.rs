@@ -8,12 +8,18 @@ use crate::tools;
 /// The number of seeds that CI runs; `cargo xtask sim --seeds N` runs more.
 const CI_SEEDS: &str = "200";
 
-/// Lint, test, simulate.
+/// Lint, test, simulate, and hold the rates against what is committed.
 pub fn ci() -> Result<()> {
     lint()?;
     test(&["--profile".into(), "ci".into()])?;
     // The profile of the tests: CI builds the workspace once.
-    visibly(command("cargo", &["run", "--quiet", "--package", "alys-sim", "--", "--seeds", CI_SEEDS]))
+    let run = |package, args: &[&str]| {
+        let mut run = command("cargo", &["run", "--quiet", "--package", package, "--"]);
+        run.args(args);
+        visibly(run)
+    };
+    run("alys-sim", &["--seeds", CI_SEEDS])?;
+    run("alys-bench", &["check"])
 }
 
 /// Formatting, clippy, documentation.
