@@ -27,6 +27,8 @@ mod sync;
 mod table;
 mod trouble;
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -62,7 +64,14 @@ enum Command {
     Begin(snapshot::Begin),
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    let Err(error) = run() else { return ExitCode::SUCCESS };
+    // A bar that is missed is no defect of this program: no backtrace, whatever the environment says.
+    eprintln!("Error: {error:#}");
+    ExitCode::FAILURE
+}
+
+fn run() -> anyhow::Result<()> {
     match Args::parse().command {
         Command::Sync(command) => sync::run(&command),
         Command::Approvals(command) => approvals::run(&command),
