@@ -23,7 +23,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use alys_wire::{Address, PeerId};
-use libp2p::core::upgrade::Version;
 use libp2p::swarm::Swarm;
 use libp2p::{SwarmBuilder, noise, quic, tcp};
 use thiserror::Error;
@@ -145,11 +144,7 @@ fn swarm(
         .with_other_transport(|_| other)
         .map_err(|error| security(&error))?;
     let settings = |swarm: libp2p::swarm::Config| {
-        // Lazy: what is said first on a new stream goes with the name of its protocol, a round trip earlier.
-        swarm
-            .with_idle_connection_timeout(IDLE)
-            .with_max_negotiating_inbound_streams(MAX_NEGOTIATING)
-            .with_substream_upgrade_protocol_override(Version::V1Lazy)
+        swarm.with_idle_connection_timeout(IDLE).with_max_negotiating_inbound_streams(MAX_NEGOTIATING)
     };
     Ok(builder
         .with_dns()
