@@ -21,7 +21,7 @@ use crate::scheduler::{
 
 /// How many blocks one verification takes: the batch for which the approval check is at its best.
 const VERIFY_BLOCKS: usize = 256;
-/// About how many bytes one verification takes. A verified body takes some five times its bytes, as its transactions are decoded: with all that one
+/// About how many bytes one verification takes. A verified body takes several times its bytes, as its transactions are decoded: with all that one
 /// verification has, the import begins when it ends.
 const VERIFY_BYTES: u64 = 4 << 20;
 /// About how many bytes are verified ahead of what is durable: what four imports take. With two the disk, which begins with a body when it is verified,
