@@ -10,8 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use alys_actor::ActorStatus;
-use alys_chain::{Approval, BlockId, Certificate, Height, Rules, Slot};
+use alys_actor::{ActorStatus, Randomness, Stream};
+use alys_chain::batch::{self, Entry, Search};
+use alys_chain::{Approval, BlockId, Certificate, Header, Height, Required, Rules, SetId, Slot};
 use alys_peers::Explanation;
 use alys_storage::{Store, StoreError, StoredHeader};
 use alys_sync::{ConditionName, GateReport, SyncStatus};
@@ -108,6 +109,23 @@ const MOST_KEPT: usize = 20;
 /// news of a silent line can be missing.
 const MOST_BEHIND: u64 = 10 + 4;
 
+/// How many certificates are checked together.
+const CHECKED_TOGETHER: usize = 256;
+
+/// A certificate that was found at a node, and the sets that must vouch for its block.
+struct Unchecked {
+    at: Duration,
+    node: usize,
+    certificate: Certificate,
+    required: Required,
+}
+
+impl Unchecked {
+    fn entry(&self) -> Entry<'_> {
+        Entry { certificate: &self.certificate, required: self.required }
+    }
+}
+
 /// Watches over one run.
 pub struct Judge {
     rules: Arc<Rules>,
@@ -115,8 +133,12 @@ pub struct Judge {
     finals: BTreeMap<Height, (BlockId, usize)>,
     /// Every block that a key signed for a slot.
     signed: BTreeMap<(Vec<u8>, Slot), BlockId>,
-    /// Certificates that were verified, by their bytes.
-    verified: BTreeSet<Vec<u8>>,
+    /// Certificates that were looked at, by their bytes.
+    known: BTreeSet<Vec<u8>>,
+    /// Those whose signatures are not checked yet: together they cost a tenth.
+    unchecked: Vec<Unchecked>,
+    /// What weighs them. No node can know of it, so any seed will do.
+    random: Stream,
     /// How far each running node's chain was looked through.
     seen: BTreeMap<usize, Height>,
     /// Peers that lie, and whether they may be banned for it: authorities may not.
@@ -133,7 +155,9 @@ impl Judge {
             rules,
             finals,
             signed: BTreeMap::new(),
-            verified: BTreeSet::new(),
+            known: BTreeSet::new(),
+            unchecked: Vec::new(),
+            random: Randomness::seeded(0).stream("judge"),
             seen: BTreeMap::new(),
             liars: BTreeMap::new(),
             violations: Vec::new(),
@@ -142,7 +166,8 @@ impl Judge {
 
     /// What was found.
     #[must_use]
-    pub fn violations(&self) -> &[Violation] {
+    pub fn violations(&mut self) -> &[Violation] {
+        self.check_signatures();
         &self.violations
     }
 
@@ -235,25 +260,42 @@ impl Judge {
     }
 
     fn look_at_certificate(&mut self, at: Duration, node: usize, stored: &StoredHeader) {
-        let Some(certificate) = &stored.certificate else { return };
-        if !self.verified.insert(certificate.encode().to_vec()) {
+        let Some(certificate) = stored.certificate else { return };
+        if !self.known.insert(certificate.encode().to_vec()) {
             return;
         }
-        if let Err(why) = self.verify(certificate, stored) {
-            let how = format!("{} of height {}: {why}", stored.id, stored.header.height);
-            self.broken(at, Place::Node(node), Rule::Quorum, how);
+        let required = stored.lineage.required(self.rules.schedule(), stored.header.slot);
+        if let Err(why) = self.check_quorum(&certificate, &stored.header, required.own) {
+            return self.bad_certificate(at, node, &certificate, &why);
+        }
+        self.unchecked.push(Unchecked { at, node, certificate, required });
+        if self.unchecked.len() == CHECKED_TOGETHER {
+            self.check_signatures();
         }
     }
 
-    fn verify(&self, certificate: &Certificate, stored: &StoredHeader) -> Result<(), String> {
-        let required = stored.lineage.required(self.rules.schedule(), stored.header.slot);
-        certificate.check_subject(&stored.header).map_err(|why| why.to_string())?;
-        certificate.verify(&self.rules, required).map_err(|why| why.to_string())?;
-        let set = self.rules.schedule().set(required.own).ok_or("unknown set")?;
+    fn check_quorum(&self, certificate: &Certificate, header: &Header, own: SetId) -> Result<(), String> {
+        certificate.check_subject(header).map_err(|why| why.to_string())?;
+        let set = self.rules.schedule().set(own).ok_or("unknown set")?;
         // Said again in other words than the chain's own.
         let (signers, needed) =
             (certificate.quorum.signers.count_ones() as usize, (2 * set.len()).div_ceil(3));
         if signers < needed { Err(format!("{signers} of {needed} signatures")) } else { Ok(()) }
+    }
+
+    fn check_signatures(&mut self) {
+        let unchecked = core::mem::take(&mut self.unchecked);
+        let entries: Vec<Entry<'_>> = unchecked.iter().map(Unchecked::entry).collect();
+        let verdict = batch::verify(&self.rules, &entries, Search::All, &mut self.random);
+        for (position, why) in verdict.faults {
+            let Unchecked { at, node, certificate, .. } = &unchecked[position];
+            self.bad_certificate(*at, *node, certificate, &why.to_string());
+        }
+    }
+
+    fn bad_certificate(&mut self, at: Duration, node: usize, certificate: &Certificate, why: &str) {
+        let how = format!("{} of height {}: {why}", certificate.block, certificate.height);
+        self.broken(at, Place::Node(node), Rule::Quorum, how);
     }
 
     /// A node says whether it may produce; `best` is the highest block of all nodes that it can reach.

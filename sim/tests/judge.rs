@@ -12,6 +12,7 @@ use alys_chain::{
 use alys_sim::invariants::{Gate, Judge, Rule};
 use alys_sim::plan::Plan;
 use alys_sim::site::Site;
+use alys_sim::trace::Place;
 use alys_storage::{Batch, BlockKey, Durability, MemoryDisk, Store};
 use alys_sync::{Condition, ConditionName, GateReport};
 
@@ -56,8 +57,12 @@ impl Case {
         Certificate { slot: header.slot, height: header.height, block: header.id(), quorum, joint: None }
     }
 
-    /// A store in which this block is final.
-    fn store(&self, header: &Header, signers: u8) -> impl Store {
+    /// A store in which this block is final, by so many authorities.
+    fn store(&self, header: &Header, signers: u8) -> impl Store + use<> {
+        self.store_with(header, &self.certificate(header, signers))
+    }
+
+    fn store_with(&self, header: &Header, certificate: &Certificate) -> impl Store + use<> {
         let genesis = *self.rules.genesis();
         let store = MemoryDisk::new().open(genesis.id()).unwrap();
         let (first, block) =
@@ -65,12 +70,12 @@ impl Case {
         let mut batch = Batch::new();
         batch.put_block(first, &genesis, Lineage::GENESIS, &Body::default()).make_canonical(first);
         batch.put_block(block, header, Lineage::GENESIS, &Body::default()).make_canonical(block);
-        batch.certify(&self.certificate(header, signers)).set_head(block).set_final(block);
+        batch.certify(certificate).set_head(block).set_final(block);
         store.commit(batch, Durability::Durable).unwrap();
         store
     }
 
-    fn rules_broken(&self) -> Vec<Rule> {
+    fn rules_broken(&mut self) -> Vec<Rule> {
         self.judge.violations().iter().map(|violation| violation.rule).collect()
     }
 }
@@ -109,6 +114,19 @@ fn a_certificate_of_two_of_four_is_seen() {
     let store = case.store(&header, 2);
     case.judge.inspect(NOW, 0, &store);
     assert_eq!(case.rules_broken(), [Rule::Quorum]);
+}
+
+#[test]
+fn a_certificate_with_the_signatures_of_another_block_is_seen() {
+    let mut case = case();
+    let (good, header) = (case.header(4, 1), case.header(5, 1));
+    let mut certificate = case.certificate(&header, 3);
+    certificate.quorum.signature = case.certificate(&case.header(5, 2), 3).quorum.signature;
+    case.judge.inspect(NOW, 0, &case.store(&good, 3));
+    assert_eq!(case.rules_broken(), []);
+    case.judge.inspect(2 * NOW, 1, &case.store_with(&header, &certificate));
+    let broken = case.judge.violations().last().unwrap();
+    assert_eq!((broken.rule, broken.at, broken.place), (Rule::Quorum, 2 * NOW, Place::Node(1)));
 }
 
 #[test]

@@ -10,6 +10,8 @@ mod run;
 mod steps;
 mod tools;
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -57,7 +59,14 @@ enum Command {
     },
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    let Err(error) = run() else { return ExitCode::SUCCESS };
+    // What failed has said why; a backtrace would be one of this program, whatever the environment says.
+    eprintln!("Error: {error:#}");
+    ExitCode::FAILURE
+}
+
+fn run() -> anyhow::Result<()> {
     match Args::parse().command {
         Command::Ci => steps::ci(),
         Command::Test { args } => steps::test(&args),

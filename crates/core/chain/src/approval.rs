@@ -139,9 +139,19 @@ impl Tally {
             // Not worth a pairing: whether this copy is forged changes nothing.
             return Ok(Counted::Duplicate);
         }
-        let signature = approval.verify(rules)?;
-        self.signatures.insert(approval.seat(), signature);
-        Ok(Counted::New)
+        self.insert(approval, approval.verify(rules)?)
+    }
+
+    /// Counts an approval that was checked before, with the signature that came of it.
+    ///
+    /// # Errors
+    /// [`Invalid`] when it speaks of another block.
+    pub fn insert(&mut self, approval: &Approval, signature: Signature) -> Result<Counted, Invalid> {
+        self.check_subject(approval)?;
+        match self.signatures.insert(approval.seat(), signature) {
+            None => Ok(Counted::New),
+            Some(_) => Ok(Counted::Duplicate),
+        }
     }
 
     fn check_subject(&self, approval: &Approval) -> Result<(), Invalid> {

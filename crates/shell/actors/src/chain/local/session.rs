@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 
 use alys_chain::consensus::{Changed, Evidence, NewlyCertified, Proof, Route, SigningRecord};
-use alys_chain::{
-    Approval, BlockId, BlockRef, Body, Certificate, Hash, Header, Lineage, SetId, SetQuorum, Signature,
-};
+use alys_chain::{Approval, BlockId, BlockRef, Body, Certificate, Hash, Header, Lineage, Required, Tally};
 use alys_ledger::diff::{decode_changes, encode_changes, reverse_changes};
 use alys_ledger::{AccountChange, Overlay, StateDiff};
 use alys_storage::{Batch, BlockKey, Durability, Location};
@@ -15,7 +13,7 @@ use super::block::{PreparedBlock, VerifiedBlock};
 use super::error::ChainError;
 use super::roots::{advance, run_ahead};
 use super::view::{self, StoredState};
-use super::{Executed, LocalChain};
+use super::{Executed, LocalChain, Network};
 
 /// What a change of the local chain brought about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -299,15 +297,21 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// The certificate of these approvals: the slot's own set first, then the old one where its approvals are among them.
+    /// The certificate of these approvals, by the slot's own set, and by the old one where its approvals are among them.
     fn assemble(&self, header: &Header, approvals: &[Approval]) -> Result<Certificate, ChainError> {
-        let block = header.id();
-        let missing = || ChainError::Inconsistent(format!("no approvals for the certified block {block}"));
-        let own = self.chain.network.rules.schedule().set_at(header.slot).id();
+        let Network { rules, vouched, .. } = &self.chain.network;
+        let own = rules.schedule().set_at(header.slot).id();
         let old = approvals.iter().map(|approval| approval.set).find(|set| *set != own);
-        let sum = |set| quorum(approvals, set).ok_or_else(missing);
-        let joint = old.map(sum).transpose()?;
-        Ok(Certificate { slot: header.slot, height: header.height, block, quorum: sum(own)?, joint })
+        let wrong = |why: &dyn core::fmt::Display| {
+            ChainError::Inconsistent(format!("approvals of the certified block {}: {why}", header.id()))
+        };
+        let mut tally = Tally::of(header);
+        for approval in approvals {
+            let signature = vouched.approval(rules, approval).map_err(|invalid| wrong(&invalid))?;
+            tally.insert(approval, signature).map_err(|invalid| wrong(&invalid))?;
+        }
+        let certificate = tally.certificate(rules.schedule(), Required { own, old });
+        certificate.ok_or_else(|| wrong(&"they are no quorum"))
     }
 
     /// The canonical chain follows the head.
@@ -342,14 +346,4 @@ impl<'a> Session<'a> {
 /// What a stored diff says.
 pub(super) fn stored_changes(bytes: &[u8]) -> Result<Vec<AccountChange>, ChainError> {
     Ok(decode_changes(bytes)?)
-}
-
-/// The sum of the approvals by members of `set`; `None` if there is none, or one is no signature.
-fn quorum(approvals: &[Approval], set: SetId) -> Option<SetQuorum> {
-    let members = approvals.iter().filter(|approval| approval.set == set);
-    let signers = members.clone().fold(0u16, |signers, approval| signers | 1 << approval.authority.0);
-    let signatures: Result<Vec<_>, _> =
-        members.map(|approval| Signature::from_bytes(&approval.signature)).collect();
-    let signature = Signature::aggregate(&signatures.ok()?)?.to_bytes();
-    Some(SetQuorum { set, signers, signature })
 }

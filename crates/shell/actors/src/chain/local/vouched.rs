@@ -1,49 +1,28 @@
 //! What was found good lately, so that nobody checks the same signature twice.
 //!
-//! - **Owns**: the approvals and certificates that passed their check last; bounded. **In**: approvals and certificates. **Out**: whether they are good.
+//! - **Owns**: the approvals and certificates that passed their check last, or were signed here; bounded. **In**: approvals and certificates.
+//!   **Out**: whether they are good.
 //! - **On failure** of a check nothing is kept: who sends a bad one again pays for it again, with its score.
 //!
 //! It belongs to a [`Network`](super::Network), and a clone of that shares it: in the simulated world, whose nodes are all of one process, each
 //! signature is checked once and not once a node.
 
-use std::collections::{HashSet, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use core::hash::Hash;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
 
-use alys_chain::{Approval, Certificate, Invalid, Required, Rules};
+use alys_chain::{Approval, Certificate, Invalid, Required, Rules, Signature};
 
-/// How many are kept: some hundred blocks with the approvals of all authorities, below a megabyte.
-const MOST: usize = 4_096;
-
-/// What was checked. A certificate is good for the sets that were asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Statement {
-    Approval(Approval),
-    Certificate(Certificate, Required),
-}
+/// How many of each are kept: more than a hundred blocks with the approvals of all authorities, two megabytes.
+const MOST: usize = 2_048;
 
 /// See the [module](self).
 #[derive(Debug, Default)]
-pub struct Vouched(Mutex<Recent>);
-
-#[derive(Debug, Default)]
-struct Recent {
-    known: HashSet<Statement>,
-    /// The oldest first.
-    order: VecDeque<Statement>,
-}
-
-impl Recent {
-    fn insert(&mut self, statement: Statement) {
-        if !self.known.insert(statement) {
-            return;
-        }
-        self.order.push_back(statement);
-        if self.order.len() > MOST
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.known.remove(&oldest);
-        }
-    }
+pub struct Vouched {
+    /// With the signature as a point: who makes a certificate sums it.
+    approvals: Recent<Approval, Signature>,
+    /// A certificate is good for the sets that were asked for.
+    certificates: Recent<(Certificate, Required), ()>,
 }
 
 impl Vouched {
@@ -51,8 +30,8 @@ impl Vouched {
     ///
     /// # Errors
     /// [`Invalid`]: provably the sender's fault.
-    pub fn approval(&self, rules: &Rules, approval: &Approval) -> Result<(), Invalid> {
-        self.check(Statement::Approval(*approval), || approval.verify(rules).map(drop))
+    pub fn approval(&self, rules: &Rules, approval: &Approval) -> Result<Signature, Invalid> {
+        self.approvals.check(*approval, || approval.verify(rules))
     }
 
     /// As [`Certificate::verify`].
@@ -65,60 +44,94 @@ impl Vouched {
         certificate: &Certificate,
         required: Required,
     ) -> Result<(), Invalid> {
-        self.check(Statement::Certificate(*certificate, required), || certificate.verify(rules, required))
+        self.certificates.check((*certificate, required), || certificate.verify(rules, required))
     }
 
-    fn check(
-        &self,
-        statement: Statement,
-        verify: impl FnOnce() -> Result<(), Invalid>,
-    ) -> Result<(), Invalid> {
-        if self.recent().known.contains(&statement) {
-            return Ok(());
+    /// Takes an approval as good that this process has just signed.
+    ///
+    /// # Errors
+    /// [`Invalid`] when its signature is no point: then it was not signed here.
+    pub fn signed(&self, approval: &Approval) -> Result<(), Invalid> {
+        self.approvals.check(*approval, || Signature::from_bytes(&approval.signature)).map(drop)
+    }
+}
+
+/// The last statements that passed, and what came of it.
+#[derive(Debug)]
+struct Recent<K, V>(Mutex<Kept<K, V>>);
+
+#[derive(Debug)]
+struct Kept<K, V> {
+    known: HashMap<K, V>,
+    /// The oldest first.
+    order: VecDeque<K>,
+}
+
+impl<K, V> Default for Recent<K, V> {
+    fn default() -> Self {
+        Self(Mutex::new(Kept { known: HashMap::new(), order: VecDeque::new() }))
+    }
+}
+
+impl<K: Copy + Eq + Hash, V: Copy> Recent<K, V> {
+    fn check(&self, statement: K, verify: impl FnOnce() -> Result<V, Invalid>) -> Result<V, Invalid> {
+        let known = self.with(|kept| kept.known.get(&statement).copied());
+        if let Some(known) = known {
+            return Ok(known);
         }
-        verify()?;
-        self.recent().insert(statement);
-        Ok(())
+        let passed = verify()?;
+        self.with(|kept| kept.insert(statement, passed));
+        Ok(passed)
     }
 
-    fn recent(&self) -> MutexGuard<'_, Recent> {
+    fn with<T>(&self, work: impl FnOnce(&mut Kept<K, V>) -> T) -> T {
         // Whoever panicked here left at most one statement out of the order.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<K: Copy + Eq + Hash, V> Kept<K, V> {
+    fn insert(&mut self, statement: K, passed: V) {
+        if self.known.insert(statement, passed).is_some() {
+            return;
+        }
+        self.order.push_back(statement);
+        if self.order.len() > MOST
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use alys_chain::Height;
-
     use super::*;
-
-    fn statement(height: u64) -> Statement {
-        Statement::Approval(Approval { height: Height(height), ..approval() })
-    }
-
-    fn approval() -> Approval {
-        Approval::decode(&[0; Approval::SIZE]).expect("all bytes are there")
-    }
 
     #[test]
     fn what_was_good_is_not_checked_again_and_what_was_bad_is() {
-        let vouched = Vouched::default();
+        let recent = Recent::default();
         let bad = Err(Invalid::Signature { what: "approval" });
-        assert_eq!(vouched.check(statement(1), || bad.clone()), bad);
-        assert_eq!(vouched.check(statement(1), || Ok(())), Ok(()), "bad ones are not kept");
-        assert_eq!(vouched.check(statement(1), || unreachable!("it is known")), Ok(()));
-        assert_eq!(vouched.check(statement(2), || bad.clone()), bad, "another one");
+        assert_eq!(recent.check(1, || bad.clone()), bad);
+        assert_eq!(recent.check(1, || Ok('a')), Ok('a'), "bad ones are not kept");
+        assert_eq!(recent.check(1, || unreachable!("it is known")), Ok('a'));
+        assert_eq!(recent.check(2, || bad.clone()), bad, "another one");
     }
 
     #[test]
     fn the_oldest_is_forgotten_first() {
-        let vouched = Vouched::default();
-        for height in 0..=MOST as u64 {
-            vouched.check(statement(height), || Ok(())).unwrap();
+        let recent = Recent::default();
+        for height in 0..=MOST {
+            recent.check(height, || Ok(())).unwrap();
         }
-        let known = |height| vouched.recent().known.contains(&statement(height));
-        assert_eq!((known(0), known(1), known(MOST as u64)), (false, true, true));
-        assert_eq!(vouched.recent().order.len(), MOST);
+        let known = |height| recent.with(|kept| kept.known.contains_key(&height));
+        assert_eq!((known(0), known(1), known(MOST)), (false, true, true));
+        assert_eq!(recent.with(|kept| kept.order.len()), MOST);
+    }
+
+    #[test]
+    fn what_is_no_point_was_not_signed_here() {
+        let forged = Approval::decode(&[0xff; Approval::SIZE]).expect("all bytes are there");
+        assert!(Vouched::default().signed(&forged).is_err());
     }
 }

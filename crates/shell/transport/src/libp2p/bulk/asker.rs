@@ -21,16 +21,20 @@ use crate::expected::{Wanted, add, outcome};
 const READ_BYTES: usize = 256 << 10;
 
 /// Runs the stream until it ends, a peer breaks the protocol, or there are no more orders. Whatever is unanswered then ends as lost.
-pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(stream: S, orders: UnboundedReceiver<Order>) {
+///
+/// Nothing is read before the first order: a stream that nobody uses takes no window from those in use.
+pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(stream: S, mut orders: UnboundedReceiver<Order>) {
+    let Some(first) = orders.recv().await else { return };
     let (read_half, write_half) = stream.split();
     let (to_reader, notes) = unbounded_channel();
     let (to_writer, cancels) = unbounded_channel();
     let reader =
         Reader { decoder: FrameDecoder::for_responses(), running: VecDeque::new(), notes, to_writer };
     tokio::select! {
+        // What was asked is known before anything is read.
         biased;
+        _ = write(write_half, first, orders, cancels, to_reader) => (),
         end = reader.run(read_half) => end,
-        _ = write(write_half, orders, cancels, to_reader) => (),
     }
 }
 
@@ -43,20 +47,14 @@ enum Note {
 /// Writes requests and cancellations, as many as wait in one go.
 async fn write<S: AsyncWrite>(
     mut stream: WriteHalf<S>,
+    first: Order,
     mut orders: UnboundedReceiver<Order>,
     mut cancels: UnboundedReceiver<RequestId>,
     to_reader: UnboundedSender<Note>,
 ) -> std::io::Result<()> {
     let mut out = BytesMut::new();
+    let mut next = Some(first);
     loop {
-        let mut next = tokio::select! {
-            biased;
-            order = orders.recv() => order,
-            Some(id) = cancels.recv() => { RequestFrame::Cancel { id }.encode(&mut out); None }
-        };
-        if next.is_none() && out.is_empty() {
-            return Ok(());
-        }
         while let Some(order) = next {
             let (frame, note) = split(order);
             frame.encode(&mut out);
@@ -67,6 +65,14 @@ async fn write<S: AsyncWrite>(
         stream.write_all(&out).await?;
         stream.flush().await?;
         out.clear();
+        next = tokio::select! {
+            biased;
+            order = orders.recv() => order,
+            Some(id) = cancels.recv() => { RequestFrame::Cancel { id }.encode(&mut out); None }
+        };
+        if next.is_none() && out.is_empty() {
+            return Ok(());
+        }
     }
 }
 

@@ -1,4 +1,7 @@
-//! The bulk streams of one connection: opens ours when the first request comes, accepts the peer's.
+//! The bulk streams of one connection: opens ours, accepts the peer's.
+//!
+//! Ours is opened with the connection, not with the first request: its protocol is negotiated while the peers tell each other who they are,
+//! and the first request does not wait a round trip for it.
 
 use std::task::{Context, Poll};
 
@@ -53,7 +56,9 @@ pub(crate) struct Handler {
 
 impl Handler {
     pub(super) fn new(protocol: StreamProtocol, server: Server) -> Self {
-        Self { protocol, server, asking: Asking::Closed, served: Vec::new(), offences: channel(MAX_OFFENCES) }
+        let (orders, waiting) = unbounded_channel();
+        let asking = Asking::Wanted { orders, waiting };
+        Self { protocol, server, asking, served: Vec::new(), offences: channel(MAX_OFFENCES) }
     }
 
     fn order(&mut self, order: Order) {

@@ -1,25 +1,33 @@
 //! Streams with somebody at the other end who does not keep to the protocol, or to the order of things.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
 
 use alys_chain::{BlockId, Body, CertifiedHeader, Height};
 use alys_wire::bulk::{FrameDecoder, RequestFrame, Response, ResponseFrame};
 use alys_wire::limits::NONCE_BYTES;
 use alys_wire::{PeerId, Request, Status};
 use bytes::{Bytes, BytesMut};
+use futures::poll;
+use libp2p::StreamProtocol;
+use libp2p::swarm::{ConnectionHandler, ConnectionHandlerEvent};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 use tokio_util::compat::TokioAsyncReadCompatExt;
 
 use super::asker;
+use super::handler::Handler;
 use super::server::Server;
 use super::{Ask, Order, RequestId};
 use crate::answers::{Answer, Answers, Outcome, Violation, answers};
 use crate::serving::{Allowance, ServingLimits};
 use crate::source::{BlockSource, Unavailable};
 
+/// What is on its way between asker and peer at most.
+const PIPE_BYTES: usize = 64 << 10;
 const BLOCK: BlockId = BlockId([4; 32]);
 
 /// An asker whose peer is played by the test.
@@ -30,7 +38,7 @@ struct Asking {
 
 impl Asking {
     fn new() -> Self {
-        let (ours, peer) = duplex(64 << 10);
+        let (ours, peer) = duplex(PIPE_BYTES);
         let (orders, waiting) = unbounded_channel();
         tokio::spawn(asker::run(ours.compat(), waiting));
         Self { orders, peer }
@@ -114,6 +122,31 @@ async fn garbage_is_a_violation() {
 }
 
 #[tokio::test]
+async fn our_stream_is_opened_before_anything_is_asked() {
+    let source = Same { body: Bytes::new(), reads: Arc::default() };
+    let mut handler = Handler::new(StreamProtocol::new("/bulk"), server(source));
+    let mut cx = Context::from_waker(Waker::noop());
+    let first = handler.poll(&mut cx);
+    assert!(matches!(first, Poll::Ready(ConnectionHandlerEvent::OutboundSubstreamRequest { .. })));
+    assert!(handler.poll(&mut cx).is_pending(), "one stream");
+}
+
+#[tokio::test]
+async fn nothing_is_read_before_something_is_asked() {
+    let Asking { orders, mut peer } = Asking::new();
+    let flood = [0xff; PIPE_BYTES + 1];
+    let mut write = pin!(peer.write_all(&flood));
+    for _ in 0..10 {
+        assert!(poll!(&mut write).is_pending(), "it does not fit into the pipe");
+        tokio::task::yield_now().await;
+    }
+    let (sink, reader) = answers(1000);
+    let ask = Ask { id: RequestId(1), request: Request::Status, sink, slot: Arc::default() };
+    orders.send(Order::Ask(ask)).unwrap();
+    assert_eq!(outcome(reader).await, Outcome::Violated(Violation::Malformed));
+}
+
+#[tokio::test]
 async fn a_closed_stream_keeps_what_arrived() {
     let mut asking = Asking::new();
     let mut answer = asking.ask(1, bodies(), 1000);
@@ -192,13 +225,13 @@ fn serve(body: usize) -> (DuplexStream, Served) {
 fn serve_and_count(body: usize) -> (DuplexStream, Served, Arc<AtomicUsize>) {
     let reads = Arc::<AtomicUsize>::default();
     let (ours, asker) = duplex(32 << 10);
-    let allowance = Allowance::new(ServingLimits::default(), Instant::now());
-    let server = Server {
-        source: Arc::new(Same { body: vec![6; body].into(), reads: reads.clone() }),
-        allowance,
-        asker: PeerId::from_bytes(&[1; 38]).unwrap(),
-    };
+    let server = server(Same { body: vec![6; body].into(), reads: reads.clone() });
     (asker, tokio::spawn(server.run(ours.compat())), reads)
+}
+
+fn server(source: Same) -> Server {
+    let allowance = Allowance::new(ServingLimits::default(), Instant::now());
+    Server { source: Arc::new(source), allowance, asker: PeerId::from_bytes(&[1; 38]).unwrap() }
 }
 
 fn encoded(frames: &[RequestFrame]) -> BytesMut {
