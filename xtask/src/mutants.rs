@@ -13,13 +13,22 @@ const FILES: &[&str] =
 /// How cargo-mutants ends when some mutants hung their tests, and none survived: a test that hangs does not pass.
 const ONLY_TIMEOUTS: i32 = 3;
 
+/// How long the unit tests of a crate may take, in seconds: several times what they do. Where a loop lost its end this is waited for in full.
+const TIMEOUT: &str = "40";
+
+/// Each builds in a copy of the tree, on two cores or so.
+fn jobs() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
+}
+
 /// Runs cargo-mutants and prints how many mutants were caught and missed.
 pub fn report(json: bool) -> Result<()> {
     let tool = tools::cargo("cargo-mutants", "27.1.0")?;
     let out = target().join("mutants");
     let mut run = command(&tool.to_string_lossy(), &["mutants", "--workspace", "--no-shuffle"]);
     // CI runs the same tests on the tree as it is, so there is no need to run them here first: a test takes seconds, a build minutes.
-    run.args(["--baseline", "skip", "--timeout", "120", "--build-timeout", "1800"]);
+    run.args(["--baseline", "skip", "--timeout", TIMEOUT, "--build-timeout", "1800", "--profile", "mutants"]);
+    run.args(["--jobs", &jobs().to_string()]);
     run.arg("--output").arg(&out);
     for file in FILES {
         run.args(["--file", file]);
