@@ -27,14 +27,16 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(stream: S, mut orders
     let Some(first) = orders.recv().await else { return };
     let (read_half, write_half) = stream.split();
     let (to_reader, notes) = unbounded_channel();
+    // What was asked is known before anything is read.
+    let first = announce(first, &to_reader);
     let (to_writer, cancels) = unbounded_channel();
     let reader =
         Reader { decoder: FrameDecoder::for_responses(), running: VecDeque::new(), notes, to_writer };
     tokio::select! {
-        // What was asked is known before anything is read.
+        // What has arrived when a write fails is taken before.
         biased;
-        _ = write(write_half, first, orders, cancels, to_reader) => (),
         end = reader.run(read_half) => end,
+        _ = write(write_half, first, orders, cancels, to_reader) => (),
     }
 }
 
@@ -47,44 +49,43 @@ enum Note {
 /// Writes requests and cancellations, as many as wait in one go.
 async fn write<S: AsyncWrite>(
     mut stream: WriteHalf<S>,
-    first: Order,
+    first: RequestFrame,
     mut orders: UnboundedReceiver<Order>,
     mut cancels: UnboundedReceiver<RequestId>,
     to_reader: UnboundedSender<Note>,
 ) -> std::io::Result<()> {
     let mut out = BytesMut::new();
-    let mut next = Some(first);
+    first.encode(&mut out);
     loop {
-        while let Some(order) = next {
-            let (frame, note) = split(order);
-            frame.encode(&mut out);
-            // The reader ends only together with this half.
-            let _ = to_reader.send(note);
-            next = orders.try_recv().ok();
+        while let Ok(order) = orders.try_recv() {
+            announce(order, &to_reader).encode(&mut out);
         }
         stream.write_all(&out).await?;
         stream.flush().await?;
         out.clear();
-        next = tokio::select! {
+        let next = tokio::select! {
             biased;
-            order = orders.recv() => order,
-            Some(id) = cancels.recv() => { RequestFrame::Cancel { id }.encode(&mut out); None }
+            order = orders.recv() => order.map(|order| announce(order, &to_reader)),
+            Some(id) = cancels.recv() => Some(RequestFrame::Cancel { id }),
         };
-        if next.is_none() && out.is_empty() {
-            return Ok(());
-        }
+        let Some(frame) = next else { return Ok(()) };
+        frame.encode(&mut out);
     }
 }
 
-fn split(order: Order) -> (RequestFrame, Note) {
-    match order {
+/// Tells the reading half of this order; what is to be written for it.
+fn announce(order: Order, to_reader: &UnboundedSender<Note>) -> RequestFrame {
+    let (frame, note) = match order {
         Order::Cancel(id) => (RequestFrame::Cancel { id }, Note::Cancelled(id)),
         Order::Ask(ask) => {
             let wanted = Wanted::new(&ask.request);
             let expected = Expected { id: ask.id, wanted, sink: Some(ask.sink), _slot: ask.slot };
             (RequestFrame::Ask { id: ask.id, request: ask.request }, Note::Asked(expected))
         }
-    }
+    };
+    // The reader ends only together with the writing half.
+    let _ = to_reader.send(note);
+    frame
 }
 
 /// A request whose answer is not complete. Without a sink it is cancelled, and the rest of its answer is dropped.

@@ -158,6 +158,17 @@ async fn a_closed_stream_keeps_what_arrived() {
 }
 
 #[tokio::test]
+async fn what_has_arrived_is_taken_though_nothing_can_be_written() {
+    let mut asking = Asking::new();
+    let mut answer = asking.ask(1, bodies(), 1000);
+    // The asker has not run yet: its first write fails when the answer is there.
+    asking.answer(1, body(3)).await;
+    drop(asking.peer);
+    assert!(matches!(answer.recv().await, Some(Answer::Bodies(bodies)) if bodies.len() == 1));
+    assert_eq!(outcome(answer).await, Outcome::Lost);
+}
+
+#[tokio::test]
 async fn a_request_that_is_cancelled_while_its_reader_is_slow_lets_the_next_through() {
     let mut asking = Asking::new();
     let slow = asking.ask(1, bodies(), 1);
