@@ -130,4 +130,6 @@ pub struct Tuning {
     pub least_bandwidth: u64,
     /// How far the skeleton may run ahead of what is durable, in blocks.
     pub skeleton_ahead: u64,
+    /// How far bodies are fetched ahead of it, in blocks: as many as are executed in some seconds, and no more than the skeleton.
+    pub bodies_ahead: u64,
 }

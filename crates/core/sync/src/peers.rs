@@ -108,6 +108,15 @@ impl Peer {
         self.fruitless[kind as usize] > 0
     }
 
+    /// Whether a request of this kind may well come to nothing: the peer has never served anything good, its last one of this kind came to nothing, or none of
+    /// this kind was ever good and one of the other came to nothing.
+    #[must_use]
+    pub fn is_doubtful(&self, kind: Kind) -> bool {
+        let served = [self.has_served_headers, self.has_served_bodies];
+        let is_new = served == [false; 2];
+        is_new || self.is_struck(kind) || (self.strikes() > 0 && !served[kind as usize])
+    }
+
     /// How far it is set back: only those with the lowest rank of all that can serve are asked.
     #[must_use]
     pub fn rank(&self, now: Moment) -> u32 {
@@ -338,6 +347,22 @@ mod tests {
         assert_eq!(peer.drips_at(at(1_000), 1_000), at(8_500));
         peer.go_on(at(9_000));
         assert_eq!((peer.drips_at(at(1_000), 1_000), peer.last_byte), (at(12_000), at(9_000)));
+    }
+
+    #[test]
+    fn who_is_good_for_one_kind_is_not_doubted_for_a_strike_of_the_other() {
+        let doubts = |peer: &Peer| [peer.is_doubtful(Kind::Headers), peer.is_doubtful(Kind::Bodies)];
+        let mut peer = Peer::default();
+        assert_eq!(doubts(&peer), [true, true], "nobody knows it");
+        peer.has_served_headers = true;
+        assert_eq!(doubts(&peer), [false, false], "nothing speaks against it");
+        peer.strike(at(2), at(2), Kind::Headers);
+        assert_eq!(doubts(&peer), [true, true], "no body of it was ever good");
+        peer.has_served_bodies = true;
+        assert_eq!(doubts(&peer), [true, false]);
+        peer.strike(at(4), at(4), Kind::Bodies);
+        peer.clear(Kind::Headers);
+        assert_eq!(doubts(&peer), [false, true]);
     }
 
     #[test]

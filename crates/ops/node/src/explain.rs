@@ -53,7 +53,7 @@ fn screen(explain: &Explain, now: Moment) -> Vec<String> {
 fn bounds(tuning: &Tuning) -> String {
     let (least, most) = tuning.timeouts;
     format!(
-        "tuning   chunks of {} ms up to {} MiB, {} a peer; {} times the expected time, {} to {} ms; from {} KB/s on; skeleton {} ahead",
+        "tuning   chunks of {} ms up to {} MiB, {} a peer; {} times the expected time, {} to {} ms; from {} KB/s on; skeleton {} ahead, bodies {}",
         tuning.chunk_time.as_millis(),
         tuning.most_chunk_bytes >> 20,
         tuning.most_in_flight,
@@ -61,7 +61,8 @@ fn bounds(tuning: &Tuning) -> String {
         least.as_millis(),
         most.as_millis(),
         tuning.least_bandwidth / 1_000,
-        grouped(tuning.skeleton_ahead)
+        grouped(tuning.skeleton_ahead),
+        grouped(tuning.bodies_ahead)
     )
 }
 
@@ -297,6 +298,7 @@ mod tests {
                 timeouts: (Duration::from_millis(750), Duration::from_secs(10)),
                 least_bandwidth: 10_000,
                 skeleton_ahead: 8_192,
+                bodies_ahead: 2_700,
             },
             recommendations: vec![Recommendation::FasterDisk],
             recorder: reports().into_iter().map(|report| Entry { at, report }).collect(),
@@ -315,6 +317,7 @@ mod tests {
             "40 bodies in 3 requests, 38 won; 20 KB came twice, 900 KB more may",
             "is asked for 1750 KB at once, 975 KB in flight, 1290 ms, no longer 875 KB",
             "chunks of 350 ms up to 16 MiB, 8 a peer; 3 times the expected time, 750 to 10000 ms",
+            "skeleton 8,192 ahead, bodies 2,700",
             "s ago  heights 5001 to 5040 asked of",
             "has taken 300 ms, 150 were to be expected",
             "faster flushes",

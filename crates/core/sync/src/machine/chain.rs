@@ -11,7 +11,7 @@ use crate::tip::Tip;
 
 impl SyncMachine {
     pub(super) fn on_imported(&mut self, now: Moment, batch: BatchId, (tip, took): (Tip, ImportTook)) {
-        if let Some(blocks) = self.importer.end(batch) {
+        if let Some(blocks) = self.importer.finish(batch, took.execute) {
             self.import_works();
             self.account.imported(now, took.execute, took.commit);
             self.batch_became_durable(now, &blocks);

@@ -118,6 +118,7 @@ impl SyncMachine {
 
     fn tuning(&self) -> Tuning {
         use crate::link::{CHUNK_TIME, LEAST_BANDWIDTH, MAX_CHUNK_BYTES, MAX_TIMEOUT, MIN_TIMEOUT, PATIENCE};
+        let skeleton_ahead = self.skeleton_ahead();
         Tuning {
             chunk_time: CHUNK_TIME,
             most_chunk_bytes: MAX_CHUNK_BYTES,
@@ -125,7 +126,8 @@ impl SyncMachine {
             patience: PATIENCE,
             timeouts: (MIN_TIMEOUT, MAX_TIMEOUT),
             least_bandwidth: LEAST_BANDWIDTH,
-            skeleton_ahead: self.skeleton_ahead(),
+            skeleton_ahead,
+            bodies_ahead: skeleton_ahead.min(self.importer.blocks_ahead()),
         }
     }
 }

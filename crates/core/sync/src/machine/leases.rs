@@ -119,8 +119,8 @@ impl SyncMachine {
         if complete {
             self.peer_delivered(now, lease);
         } else {
-            if lease.bytes == 0 {
-                self.strike(now, lease, Kind::Bodies);
+            if let Some(kind) = lease.kind().filter(|_| lease.bytes == 0) {
+                self.strike(now, lease, kind);
             }
             self.fail_peer(now, lease.peer, Observation::Late);
         }

@@ -10,7 +10,6 @@ use super::{SyncMachine, Verifying};
 use crate::action::Action;
 use crate::bodies::OVERHEAD_BYTES;
 use crate::gaps::HeightRanges;
-use crate::import::BATCH_BYTES;
 use crate::lease::{BodyWork, Lease, Work};
 use crate::link::MAX_TIMEOUT;
 use crate::peers::{Kind, Peer};
@@ -21,12 +20,11 @@ use crate::scheduler::{
 
 /// How many blocks one verification takes: the batch for which the approval check is at its best.
 const VERIFY_BLOCKS: usize = 256;
-/// About how many bytes one verification takes. A verified body takes several times its bytes, as its transactions are decoded: with all that one
-/// verification has, the import begins when it ends.
-const VERIFY_BYTES: u64 = 4 << 20;
-/// About how many bytes are verified ahead of what is durable: what four imports take. With two the disk, which begins with a body when it is verified,
-/// is too late now and then.
-const VERIFY_AHEAD: u64 = 4 * BATCH_BYTES;
+/// So many verifications have about as many bytes as one import: with all that one verification has, the import begins when it ends.
+const VERIFICATIONS_AN_IMPORT: u64 = 2;
+/// About so many imports are verified ahead of what is durable. A verified body takes several times its bytes, as its transactions are decoded. With two
+/// the disk, which begins with a body when it is verified, is too late now and then.
+const IMPORTS_AHEAD: u64 = 4;
 /// How many verifications may be out: as many as the cores of a small machine. While all are out, what arrives waits and makes
 /// the next batch larger.
 const VERIFY_BATCHES: usize = 4;
@@ -65,21 +63,25 @@ impl SyncMachine {
             return;
         }
         let from = self.skeleton.base().height.saturating_add(1);
-        let heights = self.bodies.importable(from, self.importer.batch_blocks(), BATCH_BYTES);
+        let heights = self.bodies.importable(from, self.importer.batch_blocks(), self.importer.batch_bytes());
         let headers: Vec<_> =
             heights.iter().filter_map(|&h| self.skeleton.get(h)).map(|entry| entry.header).collect();
         if headers.is_empty() {
             return;
         }
         let batch = self.new_batch();
-        self.importer.begin(now, batch, headers.iter().map(BlockRef::of).collect());
+        let bytes = heights.iter().filter_map(|&height| self.bodies.get(height)).map(|held| held.cost).sum();
+        self.importer.begin(now, batch, headers.iter().map(BlockRef::of).collect(), bytes);
         self.act(Action::Import { batch, headers });
     }
 
     fn plan_verification(&mut self, now: Moment) {
         let fitting = |bytes: u64| (bytes / self.bodies.expected_cost()).max(1);
-        let most = usize::try_from(fitting(VERIFY_BYTES)).unwrap_or(usize::MAX).min(VERIFY_BLOCKS);
-        let end = self.skeleton.base().height.saturating_add(fitting(VERIFY_AHEAD).saturating_add(1));
+        let import = self.importer.batch_bytes();
+        let most = fitting(import / VERIFICATIONS_AN_IMPORT);
+        let most = usize::try_from(most).unwrap_or(usize::MAX).min(VERIFY_BLOCKS);
+        let ahead = fitting(import.saturating_mul(IMPORTS_AHEAD));
+        let end = self.skeleton.base().height.saturating_add(ahead.saturating_add(1));
         while self.verifying.len() < VERIFY_BATCHES && now >= self.verify_after {
             let blocks = self.bodies.take_unverified(most, end);
             let headers: Vec<_> =
@@ -158,7 +160,7 @@ impl SyncMachine {
             peer.is_ready(now)
                 && peer.rank(now) == rank
                 && has_room(id, peer)
-                && !self.is_on_trial(**id, peer)
+                && !self.is_on_trial(**id, peer, Kind::Headers)
         });
         let (shown, others): (Vec<_>, Vec<_>) =
             able.partition(|(_, peer)| peer.head.is_some_and(|head| head.slot >= slot));
@@ -202,7 +204,7 @@ impl SyncMachine {
             return;
         }
         let in_flight = self.leases.bodies_in_flight();
-        let mut missing = self.bodies.missing(self.skeleton.linked_range(), &in_flight);
+        let mut missing = self.bodies.missing(self.worth_having(), &in_flight);
         while let Some(first) = missing.first() {
             let is_head = self.head_of_line() == Some(first);
             let Some(asked) = self.ask_for_bodies(now, &missing, first, is_head) else { return };
@@ -210,24 +212,30 @@ impl SyncMachine {
         }
     }
 
+    /// The linked heights, as far as the importer comes in some seconds.
+    fn worth_having(&self) -> HeightRange {
+        let linked = self.skeleton.linked_range();
+        let top = self.skeleton.base().height.saturating_add(self.importer.blocks_ahead());
+        HeightRange::new(linked.start, linked.end.min(top.saturating_add(1)))
+    }
+
     /// Whether the block that everything waits for is neither held nor in flight.
     fn head_is_missing(&self) -> bool {
         self.head_of_line().is_some_and(|head| !self.leases.bodies_in_flight().contains(head))
     }
 
-    /// Whether a peer has a request out, and has never served anything good, or nothing since one came to nothing: it gets the next one when it has, so
-    /// that whoever serves nothing costs no more requests than set it back.
-    fn is_on_trial(&self, id: PeerId, peer: &Peer) -> bool {
-        let has_served = peer.has_served_headers || peer.has_served_bodies;
-        let is_doubtful = !has_served || peer.strikes() > 0;
-        is_doubtful && self.leases.of_peer(id).any(|(_, lease)| lease.kind().is_some())
+    /// Whether a peer that may serve nothing of this kind has a request out that may come to nothing as well: it gets the next one when that has, so that
+    /// whoever serves nothing costs no more requests than set it back. What it is known to serve goes on beside that.
+    fn is_on_trial(&self, id: PeerId, peer: &Peer, kind: Kind) -> bool {
+        let is_doubtful = |lease: &Lease| lease.kind().is_some_and(|kind| peer.is_doubtful(kind));
+        peer.is_doubtful(kind) && self.leases.of_peer(id).any(|(_, lease)| is_doubtful(lease))
     }
 
     /// Whether this peer may have one more request. The head of the line may go beyond the limit by one, at a peer that has served bodies.
     fn room_at(&self, id: PeerId, peer: &Peer, is_head: bool) -> bool {
         let leases = self.leases.of_peer(id).filter(|(_, lease)| lease.bodies().is_some()).count();
         if !peer.has_served_bodies || peer.is_struck(Kind::Bodies) {
-            return leases == 0 && !self.is_on_trial(id, peer);
+            return leases == 0 && !self.is_on_trial(id, peer, Kind::Bodies);
         }
         scheduler::has_room(&self.offer(id, peer), leases, is_head)
     }

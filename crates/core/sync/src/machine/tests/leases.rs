@@ -53,6 +53,28 @@ fn bad_headers_cost_their_server_and_the_good_ones_stay() {
     );
 }
 
+/// Who serves bodies without a pause has always a request out: the headers above must not wait for the last of them.
+#[test]
+fn who_is_late_with_headers_is_asked_for_them_again_while_it_serves_bodies() {
+    let blocks = chain(GENESIS, 1..=1_000, 1);
+    let mut story = Story::started(Tip::genesis(GENESIS.id));
+    story.slot = Slot(1_000);
+    story.wait(0);
+    story.connect(1, blocks.last().copied());
+    story.serve_headers(&blocks, 0);
+    let (late, _, from, _) = story.headers_asked().unwrap();
+    let (bodies, ..) = story.bodies_asked().unwrap();
+    story.machine.peers.get_mut(&peer(1)).unwrap().has_served_bodies = true;
+    story.send(Event::LeaseEnded { lease: late, end: LeaseEnd::TimedOut });
+    assert_eq!(story.machine.peers[&peer(1)].strikes(), 1);
+    for _ in 0..4 {
+        story.send(Event::LeaseProgress { lease: bodies });
+        story.wait(250);
+    }
+    assert_eq!(story.headers_asked().map(|(_, peer, from, _)| (peer, from)), Some((peer(1), from)));
+    assert!(story.machine.leases.get(bodies).is_some(), "bodies are on their way still");
+}
+
 #[test]
 fn whoever_has_served_no_body_yet_gets_one_request_for_bodies_at_a_time_and_after_three_in_vain_no_more() {
     no_more_than_three(&LeaseEnd::Served, 5);
