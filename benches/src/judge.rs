@@ -143,7 +143,7 @@ impl Measured {
 
 /// What is missed.
 #[derive(Default)]
-struct Misses(Vec<String>);
+pub struct Misses(pub Vec<String>);
 
 impl Misses {
     fn at_least(&mut self, what: &str, value: f64, bar: f64) {
@@ -153,7 +153,8 @@ impl Misses {
         }
     }
 
-    fn below(&mut self, what: &str, value: f64, bar: f64) {
+    /// Notes a value that is not below its bar. What is no number misses as well.
+    pub fn below(&mut self, what: &str, value: f64, bar: f64) {
         if value.is_nan() || value >= bar {
             self.0.push(format!("{} {what}, not below {}", short(value), short(bar)));
         }

@@ -65,6 +65,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    alys_node::allocator::share_arenas();
     let Err(error) = run() else { return ExitCode::SUCCESS };
     // A bar that is missed is no defect of this program: no backtrace, whatever the environment says.
     eprintln!("Error: {error:#}");

@@ -5,12 +5,14 @@ use std::time::Duration;
 use alys_figure::Figure;
 
 use super::begin::{Past, Ready};
-use crate::judge::float;
+use crate::judge::{Misses, float};
 use crate::process::Report;
 
-/// The share of a full sync's time that a sync with a state may take.
+/// A sync with a state takes less than this share of a full sync's time.
 const MOST: f64 = 0.1;
-/// The bar is for a chain of so many blocks at least: on a short one connecting and asking is all there is.
+/// What the full sync may hold in memory, in MB: the promise for small blocks.
+const MOST_MB: f64 = 256.0;
+/// The bars are for a chain of so many blocks at least: on a short one connecting and asking is all there is, and nothing has had the time to grow.
 const BAR_BLOCKS: u64 = 100_000;
 
 /// Both ways, from the same sources.
@@ -37,10 +39,20 @@ impl Measured {
         self.ready_took.as_secs_f64() / self.took.as_secs_f64()
     }
 
-    /// Whether it is too much.
-    pub fn misses(&self) -> bool {
-        let share = self.share();
-        self.blocks >= BAR_BLOCKS && (share.is_nan() || share > MOST)
+    /// What it misses of what is promised.
+    pub fn misses(&self) -> Vec<String> {
+        let mut misses = Misses::default();
+        if self.is_judged() {
+            misses.below("of the full sync's time", self.share(), MOST);
+            if let Some(rss) = self.full.peak_rss {
+                misses.below("MB resident in the full sync", float(rss) / 1e6, MOST_MB);
+            }
+        }
+        misses.0
+    }
+
+    const fn is_judged(&self) -> bool {
+        self.blocks >= BAR_BLOCKS
     }
 
     /// All figures.
@@ -54,8 +66,8 @@ impl Measured {
             .column("above", self.above)
             .column("accounts", past.accounts)
             .column("sources", sources);
-        if self.blocks >= BAR_BLOCKS {
-            share = share.pass(!self.misses());
+        if self.is_judged() {
+            share = share.pass(self.misses().is_empty());
         }
         vec![
             Figure::new("snapshot/full", self.took.as_secs_f64(), "s")
@@ -100,10 +112,21 @@ mod tests {
 
     #[test]
     fn a_tenth_is_the_bar_for_a_long_chain_only() {
-        assert!(!measured(100_000, 100, 10).misses());
-        assert!(measured(100_000, 100, 11).misses());
-        assert!(measured(100_000, 0, 0).misses(), "no number is no pass");
-        assert!(!measured(3_000, 100, 50).misses());
+        let misses = |blocks, full, ready| measured(blocks, full, ready).misses().len();
+        assert_eq!((misses(100_000, 100, 9), misses(100_000, 100, 10)), (0, 1));
+        assert_eq!(misses(100_000, 0, 0), 1, "no number is no pass");
+        assert_eq!(misses(3_000, 100, 50), 0);
+    }
+
+    #[test]
+    fn the_memory_of_a_long_full_sync_is_judged() {
+        let with = |blocks, bytes| {
+            let mut measured = measured(blocks, 100, 1);
+            measured.full.peak_rss = Some(bytes);
+            measured.misses()
+        };
+        assert!(with(100_000, 255_000_000).is_empty() && with(3_000, 500_000_000).is_empty());
+        assert_eq!(with(100_000, 538_000_000), ["538 MB resident in the full sync, not below 256"]);
     }
 
     #[test]
