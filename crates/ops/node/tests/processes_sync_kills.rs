@@ -38,7 +38,7 @@ const BUDGET: u64 = 16 << 20;
 const KILLS: usize = 5;
 const KILLS_VARIABLE: &str = "ALYS_SYNC_KILLS";
 const SEED_VARIABLE: &str = "ALYS_SYNC_KILLS_SEED";
-/// The latest instant of a kill, from the start of the process or from its first import.
+/// The latest instant of a kill, from the start of the process or from its first import. It is halved whenever a node came to its end before.
 const LATEST: Duration = Duration::from_millis(500);
 /// How often a node is asked what is durable.
 const POLL: Duration = Duration::from_millis(2);
@@ -272,19 +272,21 @@ async fn whenever_it_is_killed_what_was_durable_stays_and_the_sync_goes_on() {
     let (resumed, lost, before) = (Vec::new(), Vec::new(), Durable::default());
     let mut trial = Trial { source, directory: fresh(&world, 0), before, resumed, lost };
 
-    let mut killed = 0;
+    let (mut killed, mut copies, mut latest) = (0, 0, LATEST);
     while killed < kills {
         let mut node = Syncing::start(&trial.directory, &trial.source.address);
         // Every second kill may come before anything is imported.
         if killed % 2 == 0 {
             trial.resumed.push(node.imports(trial.before).await);
         }
-        let latest = u64::try_from(LATEST.as_micros()).unwrap();
-        node.listen(Duration::from_micros(random.next_u64() % latest)).await;
+        let micros = u64::try_from(latest.as_micros()).unwrap();
+        node.listen(Duration::from_micros(random.next_u64() % micros.max(1))).await;
         if trial.examine(node).await.head < HISTORY {
             killed += 1;
         } else {
-            (trial.directory, trial.before) = (fresh(&world, killed + 1), Durable::default());
+            copies += 1;
+            latest /= 2;
+            (trial.directory, trial.before) = (fresh(&world, copies), Durable::default());
         }
     }
     trial.finish().await;
