@@ -4,7 +4,7 @@
 //! - **On failure**: none; where the C library is not glibc nothing is set, and the node takes the memory that it takes there.
 
 /// A body arrives in one thread, is decoded in a second and written in a third. With an arena for each of them (glibc's own choice) what one has freed is of no
-/// use to the others: the sync of 100,000 blocks of transfers grew to 538 MB, of which less than half was in use. With two it is hardly slower, with one it is.
+/// use to the others: the sync of 100,000 blocks of transfers grew to 538 MB, of which less than half was in use. Two cost empty blocks some percent of their rate, one a sixth.
 /// See `docs/performance.md`.
 #[cfg(target_env = "gnu")]
 const ARENAS: libc::c_int = 2;
