@@ -59,8 +59,6 @@ pub struct Importer {
     since: Moment,
     bytes: u64,
     failing: Option<Failing>,
-    /// Whether a batch has come to its end.
-    is_known: bool,
     /// How fast it executes, by the last batches; `None` before the first.
     speed: Option<Speed>,
 }
@@ -106,7 +104,7 @@ impl Importer {
     /// How many blocks the next batch may have.
     #[must_use]
     pub const fn batch_blocks(&self) -> usize {
-        if self.is_known { BATCH_BLOCKS } else { FIRST_BATCH_BLOCKS }
+        if self.speed.is_some() { BATCH_BLOCKS } else { FIRST_BATCH_BLOCKS }
     }
 
     /// How many bytes the next batch may have: what is executed in a fifth of a second.
@@ -139,9 +137,7 @@ impl Importer {
 
     /// The batch ended, by whatever; `None` if it is not the one that is out.
     pub fn end(&mut self, id: BatchId) -> Option<Vec<BlockRef>> {
-        let (_, blocks) = self.batch.take_if(|(batch, _)| *batch == id)?;
-        self.is_known = true;
-        Some(blocks)
+        self.batch.take_if(|(batch, _)| *batch == id).map(|(_, blocks)| blocks)
     }
 
     /// It works. Returns how many attempts had failed before.
@@ -191,7 +187,7 @@ mod tests {
         assert!(!importer.is_offline(at(9_999)) && importer.is_offline(at(10_000)));
         assert_eq!(importer.end(BatchId(2)), None);
         assert_eq!(importer.batch_blocks(), FIRST_BATCH_BLOCKS);
-        assert_eq!(importer.end(BatchId(1)).map(|b| b.len()), Some(1));
+        assert_eq!(importer.finish(BatchId(1), Duration::ZERO).map(|blocks| blocks.len()), Some(1));
         assert_eq!(importer.batch_blocks(), BATCH_BLOCKS);
         assert_eq!(importer.end(BatchId(1)), None);
         assert_eq!(importer.succeed(), None);

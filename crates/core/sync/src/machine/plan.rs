@@ -109,8 +109,7 @@ impl SyncMachine {
             // The better block is not above our head: it is on another branch.
             self.step_back(now, false);
         }
-        let mut missing =
-            self.skeleton.missing(top.min(self.skeleton.base().height.saturating_add(self.skeleton_ahead())));
+        let mut missing = self.skeleton.missing(top.min(self.skeleton_top()));
         missing.subtract(&self.leases.headers_in_flight());
         self.checking.values().for_each(|checking| missing.remove(checking.range));
         while let Some(range) = missing.lowest(u64::from(HEADERS_PER_REQUEST))
@@ -178,10 +177,18 @@ impl SyncMachine {
         self.peers.get(&peer).is_some_and(|peer| peer.has_served_headers)
     }
 
-    /// How far the skeleton may run ahead: a part of the budget is enough for its headers, whatever the budget is.
+    /// How far the skeleton may run ahead: twice as far as bodies are fetched, but a part of the budget is enough for its headers, whatever the budget is.
     pub(super) fn skeleton_ahead(&self) -> u64 {
         let fit = self.budget.total() / HEADERS_SHARE / HEADER_COST;
-        SKELETON_AHEAD.min(fit).max(u64::from(HEADERS_PER_REQUEST))
+        let bodies = self.importer.blocks_ahead();
+        SKELETON_AHEAD.min(fit).min(bodies.saturating_mul(2)).max(u64::from(HEADERS_PER_REQUEST))
+    }
+
+    /// Up to where headers are asked for: as far as the skeleton may run ahead, and on to where a whole request ends. Small ones would cost as many
+    /// verifications as large ones.
+    fn skeleton_top(&self) -> Height {
+        let Height(top) = self.skeleton.base().height.saturating_add(self.skeleton_ahead());
+        Height(top.checked_next_multiple_of(u64::from(HEADERS_PER_REQUEST)).unwrap_or(top))
     }
 
     fn ask_headers(&mut self, now: Moment, peer: PeerId, range: HeightRange) {

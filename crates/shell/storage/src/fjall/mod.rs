@@ -65,7 +65,7 @@ pub struct Sizes {
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self { cache: 32 * MIB, buffer: 8 * MIB, journal: 128 * MIB, reserve: 256 * MIB }
+        Self { cache: 24 * MIB, buffer: 8 * MIB, journal: 128 * MIB, reserve: 256 * MIB }
     }
 }
 

@@ -195,3 +195,36 @@ fn large_bodies_are_verified_some_megabytes_at_a_time_and_not_far_ahead_of_the_i
     }
     assert_eq!(imported, blocks.len() as u64);
 }
+
+#[test]
+fn the_skeleton_runs_twice_as_far_ahead_as_bodies_and_in_whole_requests() {
+    let blocks = emptied(chain(GENESIS, 1..=3_000, 1), &(1..=64).collect::<Vec<_>>());
+    let mut story = Story::started(Tip::genesis(GENESIS.id));
+    story.slot = Slot(4_000);
+    story.wait(0);
+    story.connect(1, blocks.get(63).copied());
+    story.serve_headers(&blocks, 0);
+    let (batch, first) = story.import().unwrap();
+    let took = ImportTook { execute: Duration::from_secs(1), ..ImportTook::default() };
+    story.send(Event::Imported { batch, tip: tip(first.last().unwrap(), GENESIS), took });
+    story.send(Event::PeerStatus { peer: peer(1), head: blocks.last().copied(), earliest: Height(0) });
+    let mut asked = Vec::new();
+    let mut actions = std::collections::VecDeque::from(std::mem::take(&mut story.out));
+    while let Some(action) = actions.pop_front() {
+        let Action::RequestHeaders { lease, from, count, .. } = action else { continue };
+        asked.push((from.0, count.get()));
+        let asked_for = from.0..from.0 + u64::from(count.get());
+        let headers = blocks.iter().filter(|block| asked_for.contains(&block.header.height.0)).copied();
+        let headers: Vec<_> = headers.collect();
+        let verdict = HeaderVerdict { valid: headers.len(), held: 0, fault: None };
+        story.send(Event::HeadersArrived { lease, headers, bytes: 1_000 });
+        actions.extend(std::mem::take(&mut story.out));
+        story.send(Event::HeadersVerified { lease, verdict });
+        actions.extend(std::mem::take(&mut story.out));
+    }
+    assert_eq!(
+        asked,
+        [(65, 512), (577, 512), (1_089, 512), (1_601, 512), (2_113, 448)],
+        "up to 64 and twice 1,024, and on"
+    );
+}
