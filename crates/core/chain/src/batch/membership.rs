@@ -8,7 +8,6 @@
 //! The sums of the places, times the powers of three, are the weighted sum of all signatures, which then costs nothing more.
 
 use std::collections::BTreeMap;
-use std::slice;
 
 use blst::{MultiPoint, blst_p1, blst_p1_affine};
 use blstrs::{G1Affine, G1Projective};
@@ -16,7 +15,7 @@ use group::Group as _;
 use rand_core::CryptoRng;
 
 use super::Search;
-use super::combination::{Group, combinations};
+use super::combination::{Terms, put_together};
 use super::prepare::Statement;
 use super::weights::{DIGITS, WINDOW, WINDOW_MAX, Weight, digit};
 use crate::bls::{Fp, OUTSIDE, Point, sums};
@@ -35,9 +34,9 @@ impl Weighted {
     /// Draws weights and sums signatures of the subgroup.
     pub(super) fn draw(signatures: &[blst_p1_affine], rng: &mut impl CryptoRng) -> Self {
         let weights: Vec<Weight> = signatures.iter().map(|_| Weight::draw(rng)).collect();
-        let group = Group { points: signatures.to_vec(), weights };
-        let signatures = combinations(slice::from_ref(&group))[0];
-        Self { weights: group.weights, signatures }
+        let terms = Terms::new(signatures.iter().copied(), &weights);
+        let sums = terms.sum_groups(&[(0..signatures.len()).collect()]);
+        Self { signatures: *put_together(&sums[0]).as_ref(), weights }
     }
 }
 

@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 
 use blst::min_sig::AggregateSignature;
 use blst::{Pairing, blst_fp12, blst_p1, blst_p1_affine, blst_p2_affine, p1_affines};
+use blstrs::G1Projective;
 
-use super::combination::{Group, combinations};
+use super::combination::{Terms, add_groups, put_together};
 use super::membership::Weighted;
 use super::prepare::Statement;
 use crate::bls::{KeySum, clear_cofactor};
@@ -21,6 +22,12 @@ use crate::schedule::{AuthoritySet, Schedule};
 /// to fifteen times.
 const BLOCK: usize = 5;
 const PATTERNS: usize = 1 << BLOCK;
+/// From so many signer sets on their sums are added place by place, and put together by authority: a sum takes 68 doublings, which 15 authorities need
+/// but once each, but an addition is 17 then.
+const WORTH_ADDING_PLACES: usize = 4 * MAX_AUTHORITIES;
+
+/// The positions of the statements that one signer set made.
+type BySigners = BTreeMap<u16, Vec<usize>>;
 
 /// Sums of keys, kept for the whole batch.
 pub(super) struct Sums<'a> {
@@ -43,42 +50,43 @@ impl<'a> Sums<'a> {
 
     /// Whether all statements, for which these weights were drawn, hold. Wrong ones pass with a probability of 3^-41; right ones always do.
     pub(super) fn hold(&mut self, part: &[Statement], weighted: &Weighted) -> bool {
-        // The hashes under which one signer set put its name.
-        let mut groups: BTreeMap<(SetId, u16), Group> = BTreeMap::new();
-        for (statement, weight) in part.iter().zip(&weighted.weights) {
-            let group = groups.entry((statement.set, statement.signers)).or_default();
-            group.points.push(statement.hash);
-            group.weights.push(*weight);
+        // Which statements one signer set made.
+        let mut by_set: BTreeMap<SetId, BySigners> = BTreeMap::new();
+        for (i, statement) in part.iter().enumerate() {
+            by_set.entry(statement.set).or_default().entry(statement.signers).or_default().push(i);
         }
-        let mut by_set: BTreeMap<SetId, Vec<(u16, AggregateSignature)>> = BTreeMap::new();
-        let (names, groups): (Vec<_>, Vec<_>) = groups.into_iter().unzip();
-        for ((set, signers), sum) in names.into_iter().zip(combinations(&groups)) {
-            by_set.entry(set).or_default().push((signers, sum.into()));
-        }
+        let terms = Terms::new(part.iter().map(|statement| statement.hash), &weighted.weights);
         let mut pairs = Pairs::default();
-        for (id, sums) in &by_set {
-            let set = self.schedule.set(*id).expect("the sets were looked up when the batch was prepared");
-            if sums.len() <= set.len() {
-                self.pair_by_signers(&mut pairs, set, sums);
+        for (id, by_signers) in by_set {
+            let set = self.schedule.set(id).expect("the sets were looked up when the batch was prepared");
+            if by_signers.len() <= set.len() {
+                self.pair_by_signers(&mut pairs, set, by_signers, &terms);
             } else {
-                pair_by_authority(&mut pairs, set, sums);
+                pair_by_authority(&mut pairs, set, by_signers, &terms);
             }
         }
         pairs.equal(&weighted.signatures)
     }
 
-    fn pair_by_signers(&mut self, pairs: &mut Pairs, set: &AuthoritySet, sums: &[(u16, AggregateSignature)]) {
-        for (signers, sum) in sums {
-            let keys = *self.keys.entry((set.id(), *signers)).or_insert_with(|| sum_keys(set, *signers));
-            pairs.push(keys, sum);
+    fn pair_by_signers(
+        &mut self,
+        pairs: &mut Pairs,
+        set: &AuthoritySet,
+        by_signers: BySigners,
+        terms: &Terms,
+    ) {
+        let (signers, groups): (Vec<u16>, Vec<_>) = by_signers.into_iter().unzip();
+        for (signers, sum) in signers.into_iter().zip(terms.sum_groups(&groups)) {
+            let keys = *self.keys.entry((set.id(), signers)).or_insert_with(|| sum_keys(set, signers));
+            pairs.push(keys, &put_together(&sum));
         }
     }
 }
 
 impl Pairs {
     /// Pairs with the identity are one, and left out.
-    fn push(&mut self, keys: blst_p2_affine, sum: &AggregateSignature) {
-        let sum = blst_p1::from(*sum);
+    fn push(&mut self, keys: blst_p2_affine, sum: &G1Projective) {
+        let sum = *sum.as_ref();
         if keys != blst_p2_affine::default() && sum != blst_p1::default() {
             self.keys.push(keys);
             self.hashes.push(sum);
@@ -110,29 +118,38 @@ fn sum_keys(set: &AuthoritySet, signers: u16) -> blst_p2_affine {
     KeySum::of(members.map(|(_, key)| key)).map_or_else(blst_p2_affine::default, |sum| sum.point())
 }
 
-/// Sums by authority: first by the pattern of signers within each block of five, then the patterns of each authority.
-fn pair_by_authority(pairs: &mut Pairs, set: &AuthoritySet, sums: &[(u16, AggregateSignature)]) {
-    for block in 0..MAX_AUTHORITIES.div_ceil(BLOCK) {
-        let mut patterns: [Option<AggregateSignature>; PATTERNS] = [None; PATTERNS];
-        for (signers, sum) in sums {
-            add_to(&mut patterns[usize::from(signers >> (block * BLOCK)) % PATTERNS], sum);
-        }
-        let members = set.keys().iter().enumerate().skip(block * BLOCK).take(BLOCK);
-        for (authority, key) in members {
-            let bit = 1 << (authority % BLOCK);
-            let mut total = None;
-            let holding = patterns.iter().enumerate().filter(|(pattern, _)| pattern & bit != 0);
-            holding.filter_map(|(_, sum)| sum.as_ref()).for_each(|sum| add_to(&mut total, sum));
-            if let Some(total) = total {
-                pairs.push(key.point(), &total);
-            }
-        }
-    }
+fn pair_by_authority(pairs: &mut Pairs, set: &AuthoritySet, by_signers: BySigners, terms: &Terms) {
+    let (signers, groups): (Vec<u16>, Vec<_>) = by_signers.into_iter().unzip();
+    let sums = terms.sum_groups(&groups);
+    let sums: Vec<G1Projective> = if sums.len() < WORTH_ADDING_PLACES {
+        let sums: Vec<_> = sums.iter().map(put_together).collect();
+        by_authority(set, &signers, &sums, |lists| {
+            lists.iter().map(|list| list.iter().copied().sum()).collect()
+        })
+    } else {
+        by_authority(set, &signers, &sums, add_groups).iter().map(put_together).collect()
+    };
+    set.keys().iter().zip(&sums).for_each(|(key, sum)| pairs.push(key.point(), sum));
 }
 
-fn add_to(total: &mut Option<AggregateSignature>, sum: &AggregateSignature) {
-    match total {
-        Some(total) => total.add_aggregate(sum),
-        None => *total = Some(*sum),
-    }
+/// From the sum of each signer set that of each authority: first by the pattern of signers within each block of five.
+fn by_authority<T>(
+    set: &AuthoritySet,
+    signers: &[u16],
+    sums: &[T],
+    add: impl Fn(&[Vec<&T>]) -> Vec<T>,
+) -> Vec<T> {
+    let blocks = MAX_AUTHORITIES.div_ceil(BLOCK);
+    let with_pattern = |block: usize, pattern: usize| -> Vec<&T> {
+        let has_pattern = |signers: u16| usize::from(signers >> (block * BLOCK)) % PATTERNS == pattern;
+        signers.iter().zip(sums).filter(|(signers, _)| has_pattern(**signers)).map(|(_, sum)| sum).collect()
+    };
+    let patterns = (0..blocks).flat_map(|block| (0..PATTERNS).map(move |pattern| (block, pattern)));
+    let patterns: Vec<_> = patterns.map(|(block, pattern)| with_pattern(block, pattern)).collect();
+    let by_pattern = add(&patterns);
+    let of = |authority: usize| -> Vec<&T> {
+        let sums = by_pattern.iter().enumerate().skip(authority / BLOCK * PATTERNS).take(PATTERNS);
+        sums.filter(|(pattern, _)| pattern >> (authority % BLOCK) & 1 == 1).map(|(_, sum)| sum).collect()
+    };
+    add(&(0..set.len()).map(of).collect::<Vec<_>>())
 }

@@ -55,15 +55,18 @@ fn a_batch_of_valid_certificates_takes_one_sum() {
 #[test]
 fn more_signer_sets_than_authorities_are_summed_by_authority() {
     let world = world(15);
-    let signers: Vec<u16> = quorums(&world).into_iter().step_by(97).collect();
-    assert!(signers.len() > 45);
-    let mut all = certificates(&world, &signers);
-    assert_eq!(judge(&world, &all, Search::All).sums, 1);
-    // The keys of a signer who did not sign, and a signer who did but is not named.
-    let last = all.len() - 1;
-    all[0].quorum.signers = signers[1];
-    all[last].quorum.signers = signers[2];
-    assert_eq!(positions(&judge(&world, &all, Search::All)), [0, last]);
+    // The sums of a few, and those of many place by place.
+    for (step, least) in [(300, 16), (60, 75)] {
+        let signers: Vec<u16> = quorums(&world).into_iter().step_by(step).collect();
+        assert!(signers.len() >= least, "{} signer sets", signers.len());
+        let mut all = certificates(&world, &signers);
+        assert_eq!(judge(&world, &all, Search::All).sums, 1);
+        // The keys of a signer who did not sign, and a signer who did but is not named.
+        let last = all.len() - 1;
+        all[0].quorum.signers = signers[1];
+        all[last].quorum.signers = signers[2];
+        assert_eq!(positions(&judge(&world, &all, Search::All)), [0, last]);
+    }
 }
 
 #[test]

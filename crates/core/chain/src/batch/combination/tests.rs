@@ -29,25 +29,25 @@ proptest! {
     #[test]
     fn groups_add_up_as_in_a_library(lists in prop::collection::vec(prop::collection::vec((1u64..5, 0u8..3), 0..8), 0..5), seed: u64) {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
-        let (mut groups, mut expected) = (Vec::new(), Vec::new());
+        let (mut points, mut weights, mut groups, mut expected) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for list in lists {
-            let (mut group, mut sum) = (Group::default(), G1Projective::identity());
+            let (mut group, mut sum) = (Vec::new(), G1Projective::identity());
             for (multiple, thirds) in list {
                 let inside = G1Projective::generator() * Scalar::from(multiple);
                 let point = (0..thirds).fold(inside, |sum, _| sum + third());
                 let weight = Weight::draw(&mut rng);
-                group.points.push(affine(&point));
-                group.weights.push(weight);
+                group.push(points.len());
+                points.push(affine(&point));
+                weights.push(weight);
                 sum += times_slowly(&point, weight);
             }
             groups.push(group);
             expected.push(sum);
         }
-        let sums: Vec<G1Projective> = combinations(&groups).into_iter().map(|sum| {
-            let mut point = G1Projective::identity();
-            *point.as_mut() = sum;
-            point
-        }).collect();
+        let sums = Terms::new(points, &weights).sum_groups(&groups);
+        expected.push(expected.iter().sum());
+        let total = add_groups(&[sums.iter().collect()]);
+        let sums: Vec<G1Projective> = sums.iter().chain(&total).map(put_together).collect();
         prop_assert_eq!(sums, expected);
     }
 }

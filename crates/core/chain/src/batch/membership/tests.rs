@@ -85,8 +85,9 @@ fn signatures_of_the_subgroup_pass_and_their_weighted_sum_is_right() {
     let mut all = statements(&points);
     let weighted = check(&mut all, &mut BTreeMap::new(), Search::All, &mut rng(1)).unwrap();
     assert_eq!(all.len(), points.len());
-    let group = Group { points: points.iter().map(affine).collect(), weights: weighted.weights };
-    assert_eq!(vec![weighted.signatures], combinations(&[group]));
+    let terms = Terms::new(points.iter().map(affine), &weighted.weights);
+    let sums = terms.sum_groups(&[(0..points.len()).collect()]);
+    assert_eq!(weighted.signatures, *put_together(&sums[0]).as_ref());
 }
 
 #[test]
