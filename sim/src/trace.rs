@@ -6,7 +6,7 @@
 use core::fmt;
 use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
+use alys_chain::sha256;
 
 /// A digest of everything that has happened.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,12 +71,13 @@ impl Trace {
 
     /// Something happened at this time since the beginning.
     pub fn note(&mut self, at: Duration, place: Place, what: &str) {
-        let chained = Sha256::new()
-            .chain_update(self.digest.0)
-            .chain_update(at.as_nanos().to_le_bytes())
-            .chain_update(place.to_string())
-            .chain_update(what);
-        self.digest = Digest(chained.finalize().into());
+        let place_text = place.to_string();
+        self.digest = Digest(sha256(&[
+            &self.digest.0,
+            &at.as_nanos().to_le_bytes(),
+            place_text.as_bytes(),
+            what.as_bytes(),
+        ]));
         self.events += 1;
         match self.log {
             Log::Drop => {}

@@ -7,12 +7,12 @@
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
 
 use crate::error::Invalid;
 use crate::header::Header;
 use crate::ids::Hash;
 use crate::limits::{MAX_BODY_BYTES, MAX_TRANSACTION_BYTES, MAX_TRANSACTIONS};
+use crate::sha256::sha256;
 
 /// Separates the root of a body from every other SHA-256 in the system.
 const BODY_DOMAIN: &[u8] = b"alys/body/1";
@@ -200,12 +200,6 @@ fn tree_hash(leaves: &[[u8; 32]]) -> [u8; 32] {
     }
     let (left, right) = leaves.split_at(leaves.len().next_power_of_two() / 2);
     sha256(&[&NODE, &tree_hash(left), &tree_hash(right)])
-}
-
-fn sha256(parts: &[&[u8]]) -> [u8; 32] {
-    let mut hasher = Sha256::new();
-    parts.iter().for_each(|part| hasher.update(part));
-    hasher.finalize().into()
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ use core::fmt;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use sha2::{Digest, Sha256};
 
 use crate::block::Body;
 use crate::bls::{PossessionProof, PublicKey};
@@ -19,6 +18,7 @@ use crate::ids::{AuthorityIndex, BlockId, Hash, Height, Slot};
 use crate::limits::{BLOCK_GAS_LIMIT, MAX_ALLOCATIONS, MAX_AUTHORITIES, MAX_PERIODS};
 use crate::read::Reader;
 use crate::schedule::{Authority, Period, Schedule};
+use crate::sha256::sha256;
 use crate::time::UnixMillis;
 
 /// Separates the hash of a spec from every other SHA-256 in the system, and names the version of its encoding.
@@ -140,10 +140,7 @@ impl Genesis {
     /// The hash of the encoding, under a domain tag: the parent of the genesis block.
     #[must_use]
     pub fn spec_hash(&self) -> BlockId {
-        let mut hasher = Sha256::new();
-        hasher.update(SPEC_DOMAIN);
-        hasher.update(self.encode());
-        BlockId(hasher.finalize().into())
+        BlockId(sha256(&[SPEC_DOMAIN, &self.encode()]))
     }
 
     /// The header of height 0. Its id names the network, as it commits to the spec (its parent) and to the accounts: `state_root` is the

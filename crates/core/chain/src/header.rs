@@ -1,10 +1,9 @@
 //! The header: what the approvals sign, and what a light node keeps.
 
-use sha2::{Digest, Sha256};
-
 use crate::error::Invalid;
 use crate::ids::{AuthorityIndex, BlockId, Hash, Height, Slot};
 use crate::read::Reader;
+use crate::sha256::sha256;
 
 /// Separates a header's hash from every other SHA-256 in the system.
 const HEADER_DOMAIN: &[u8] = b"alys/header/1";
@@ -63,9 +62,6 @@ impl Header {
     /// The name of the block: SHA-256 over a domain tag and the encoding.
     #[must_use]
     pub fn id(&self) -> BlockId {
-        let mut hasher = Sha256::new();
-        hasher.update(HEADER_DOMAIN);
-        hasher.update(self.encode());
-        BlockId(hasher.finalize().into())
+        BlockId(sha256(&[HEADER_DOMAIN, &self.encode()]))
     }
 }

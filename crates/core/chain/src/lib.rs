@@ -30,6 +30,7 @@ mod read;
 pub mod report;
 pub mod rules;
 pub mod schedule;
+mod sha256;
 pub mod time;
 pub mod verify;
 
@@ -48,5 +49,6 @@ pub use lineage::{Lineage, Required};
 pub use report::{Best, Report};
 pub use rules::{Rules, SigningDomain};
 pub use schedule::{Authority, AuthoritySet, Period, Quorum, Schedule, Seat};
+pub use sha256::sha256;
 pub use time::{Moment, UnixMillis};
 pub use verify::{Linked, Parent, RangeFault, Verified};

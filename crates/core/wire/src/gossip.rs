@@ -5,7 +5,6 @@
 
 use alys_chain::{Approval, BlockId, Body, Certificate, Header};
 use bytes::{BufMut, Bytes, BytesMut};
-use sha2::{Digest, Sha256};
 
 use crate::limits::{
     GOSSIP_VERSION, INLINE_BODY_BYTES, MAX_BODY_BYTES, MAX_GOSSIP_BYTES, MAX_TRANSACTION_BYTES,
@@ -199,5 +198,5 @@ impl GossipMessage {
 /// The name of a gossip message: SHA-256 over the bytes as published. Independent of topic and sender, so that a copy is a copy.
 #[must_use]
 pub fn message_id(data: &[u8]) -> [u8; 32] {
-    Sha256::digest(data).into()
+    alys_chain::sha256(&[data])
 }

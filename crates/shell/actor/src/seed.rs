@@ -4,9 +4,9 @@
 
 use std::fmt;
 
+use alys_chain::sha256;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{SeedableRng, UnwrapErr};
-use sha2::{Digest, Sha256};
 
 /// A stream of random numbers, cryptographically strong if its origin is.
 pub type Stream = ChaCha20Rng;
@@ -40,9 +40,7 @@ impl Randomness {
         let Some(seed) = self.0 else {
             return Stream::from_rng(&mut UnwrapErr(getrandom::SysRng));
         };
-        let digest =
-            Sha256::new().chain_update(DOMAIN).chain_update(seed.to_le_bytes()).chain_update(name).finalize();
-        Stream::from_seed(digest.into())
+        Stream::from_seed(sha256(&[DOMAIN, &seed.to_le_bytes(), name.as_bytes()]))
     }
 
     /// The randomness of a part of the whole, such as one node of a simulated world.

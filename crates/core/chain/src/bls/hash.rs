@@ -2,11 +2,11 @@
 //! once, for the sum: it is a sixth of the work.
 
 use blst::{MultiPoint, blst_p1, blst_p1_affine};
-use sha2::{Digest, Sha256};
 
 use super::field::{Fp, invert_all};
 use super::isogeny::to_signature_curve;
 use super::points::{Point, sums};
+use crate::sha256::sha256;
 
 /// The curve that hashes land on first: y^2 = x^3 + ax + b (RFC 9380, section 8.8.1).
 const A: Fp = Fp::from_hex(
@@ -42,21 +42,14 @@ pub(crate) fn clear_cofactor(point: &blst_p1_affine) -> blst_p1 {
 
 /// Two numbers (RFC 9380, section 5.2) from expand_message_xmd with SHA-256 (section 5.3.1).
 fn hash_to_field(message: &[u8], dst: &[u8]) -> [Fp; 2] {
-    let length = u8::try_from(dst.len()).expect("the domains of this crate are short");
-    let block = |parts: &[&[u8]]| -> [u8; 32] {
-        let mut hash = Sha256::new();
-        parts.iter().for_each(|part| hash.update(part));
-        hash.update(dst);
-        hash.update([length]);
-        hash.finalize().into()
-    };
-    let first = block(&[&[0; 64], message, &[0, 128, 0]]);
+    let length = [u8::try_from(dst.len()).expect("the domains of this crate are short")];
+    let first = sha256(&[&[0; 64], message, &[0, 128, 0], dst, &length]);
     let mut uniform = [0; 128];
     let mut last = [0; 32];
     for (count, out) in (1u8..).zip(uniform.chunks_exact_mut(32)) {
         let mut mixed = first;
         mixed.iter_mut().zip(last).for_each(|(a, b)| *a ^= b);
-        last = block(&[&mixed, &[count]]);
+        last = sha256(&[&mixed, &[count], dst, &length]);
         out.copy_from_slice(&last);
     }
     let (low, high) = uniform.split_at(64);
