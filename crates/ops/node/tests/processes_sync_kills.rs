@@ -196,11 +196,12 @@ impl Syncing {
     }
 
     /// Waits for its first import; how long that took.
-    async fn imports(&mut self, before: Durable) -> Duration {
-        match timeout(LIMIT, self.imports_above(before.head)).await {
-            Ok(took) => took,
-            Err(_) => panic!("from {before:?} on it imported nothing, and said {:?}", self.said),
-        }
+    async fn imports(mut self, before: Durable) -> (Self, Duration) {
+        let Ok(took) = timeout(LIMIT, self.imports_above(before.head)).await else {
+            let log = self.process.kill();
+            panic!("from {before:?} on it imported nothing, and said {:?}\n{log}", self.said);
+        };
+        (self, took)
     }
 }
 
@@ -242,7 +243,9 @@ impl Trial {
         let before = self.before;
         let mut node = Syncing::start(&self.directory, &self.source.address);
         if before.head < HISTORY {
-            self.resumed.push(node.imports(before).await);
+            let took;
+            (node, took) = node.imports(before).await;
+            self.resumed.push(took);
             timeout(LIMIT, node.imports_above(HISTORY - 1)).await.unwrap();
         }
         let after = self.examine(node).await;
@@ -277,7 +280,9 @@ async fn whenever_it_is_killed_what_was_durable_stays_and_the_sync_goes_on() {
         let mut node = Syncing::start(&trial.directory, &trial.source.address);
         // Every second kill may come before anything is imported.
         if killed % 2 == 0 {
-            trial.resumed.push(node.imports(trial.before).await);
+            let took;
+            (node, took) = node.imports(trial.before).await;
+            trial.resumed.push(took);
         }
         let micros = u64::try_from(latest.as_micros()).unwrap();
         node.listen(Duration::from_micros(random.next_u64() % micros.max(1))).await;

@@ -118,6 +118,7 @@ fn sum_keys(set: &AuthoritySet, signers: u16) -> blst_p2_affine {
     KeySum::of(members.map(|(_, key)| key)).map_or_else(blst_p2_affine::default, |sum| sum.point())
 }
 
+/// One pair for each authority: with the sum of all statements that have its name.
 fn pair_by_authority(pairs: &mut Pairs, set: &AuthoritySet, by_signers: BySigners, terms: &Terms) {
     let (signers, groups): (Vec<u16>, Vec<_>) = by_signers.into_iter().unzip();
     let sums = terms.sum_groups(&groups);
