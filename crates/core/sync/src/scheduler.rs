@@ -16,7 +16,7 @@ pub const HEADER_BYTES: u64 = 300;
 pub const HEADER_LEASES: usize = 16;
 /// How many of them one peer may have once it has served a good one. Until then it has one, so that a forger costs one verification.
 const HEADER_LEASES_PER_PEER: usize = 12;
-/// How far the skeleton runs ahead of what is durable: a second and a half of the fastest import, or six seconds of one of 5,000 blocks a second, in which
+/// How far the skeleton runs ahead of what is durable at most: a second and a half of the fastest import, or six seconds of one of 5,000 blocks a second, in which
 /// a lost request is noticed and repeated; 10 MB of headers.
 pub const SKELETON_AHEAD: u64 = 32_768;
 /// Every so many-th chunk goes to the peer that is known least, so that one that has become fast is noticed: 3 percent.
