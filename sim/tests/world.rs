@@ -85,3 +85,9 @@ fn seed_13_the_gate_in_the_first_slot_of_a_new_set() {
 fn seed_5015_a_certified_head_beside_the_chain() {
     holds(&random::plan(5015, Scale::Full));
 }
+
+/// Two of a cut-off node's fellow authorities were heard again before any of their blocks was known: its gate was open at a head that was 15 blocks old.
+#[test]
+fn seed_488_heard_again_but_nothing_is_known_from_after_the_cut() {
+    holds(&random::plan(488, Scale::Full));
+}

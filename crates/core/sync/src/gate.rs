@@ -103,6 +103,8 @@ pub struct GateInput {
     pub reachable: u8,
     /// How many other authorities gave a sign of life (approval, proposal, signed report, answer) lately.
     pub heard: u8,
+    /// The last slot in which too few others were heard for a quorum; `None` once something is known of after it.
+    pub cut_off: Option<Slot>,
     /// How many other authorities have signed, bound to our nonce, that they know no certificate above ours.
     pub agreeing: u8,
 }
@@ -160,9 +162,21 @@ impl GateInput {
     #[must_use]
     pub fn evidence(&self) -> Evidence {
         let best = self.best();
-        if self.target.is_some() && self.slot.ahead_of(best.slot) <= FRESH_SLOTS {
-            Evidence::Recent
-        } else if self.federation.is_alone() {
+        let is_recent = self.target.is_some() && self.slot.ahead_of(best.slot) <= FRESH_SLOTS;
+        if is_recent { Evidence::Recent } else { self.vouched() }
+    }
+
+    /// Whether what is known is of after the last time that we were cut off: a certified block of a later slot, or what the authorities say. To hear
+    /// them again is not enough: their approvals come before the blocks that we have missed.
+    #[must_use]
+    pub fn is_since_cut(&self) -> bool {
+        self.cut_off.is_none_or(|cut| cut < self.best().slot) || self.vouched() != Evidence::None
+    }
+
+    /// The evidence that does not depend on how old the best known block is.
+    fn vouched(&self) -> Evidence {
+        let best = self.best();
+        if self.federation.is_alone() {
             Evidence::Alone
         } else if best == self.head && self.nobody_is_above() {
             if best.slot == Slot::ZERO { Evidence::Genesis } else { Evidence::Halted }
@@ -196,7 +210,8 @@ pub enum ConditionName {
     Import,
     /// Enough other authorities can be reached for a quorum.
     Federation,
-    /// Enough other authorities were heard lately, and no later proven head stands beside ours: we are not on the smaller side of a split.
+    /// Enough other authorities were heard lately, no later proven head stands beside ours, and we know what came after we were cut off last: we are
+    /// not on the smaller side of a split, and not fresh from it.
     Partition,
     /// Nothing was signed for this slot, or for a later one.
     Unsigned,
@@ -339,6 +354,14 @@ fn partition(input: &GateInput) -> (bool, String, String) {
     if input.is_beside() {
         let value = format!("{value}; a block of slot {} stands beside our head", input.best().slot);
         return (false, value, format!("{required}, and our head on the best branch"));
+    }
+    if let Some(cut) = input.cut_off.filter(|_| enough && !input.is_since_cut()) {
+        let value = format!("{value}; no block is known from after slot {cut}, until which we were cut off");
+        return (
+            false,
+            value,
+            format!("{required}, and a later block, or a quorum that knows nothing better"),
+        );
     }
     (enough, value, required)
 }

@@ -25,6 +25,7 @@ fn healthy() -> GateInput {
         federation: Federation::new(5, true),
         reachable: 4,
         heard: 4,
+        cut_off: None,
         agreeing: 0,
     }
 }
@@ -153,6 +154,27 @@ const TABLE: &[Row] = &[
         &[C::Partition],
     ),
     ("a shorter branch has the higher slot", |i| i.target = Some(block(999, 2000)), &[C::Partition]),
+    ("a block of the slot after the cut", |i| i.cut_off = Some(Slot(1998)), &[]),
+    (
+        "heard again, but nothing is known from after the cut",
+        |i| i.cut_off = Some(Slot(1999)),
+        &[C::Partition],
+    ),
+    (
+        "heard again, and a quorum knows nothing better",
+        |i| (i.cut_off, i.agreeing) = (Some(Slot(1999)), 3),
+        &[],
+    ),
+    (
+        "heard again, and one too few know nothing better",
+        |i| (i.cut_off, i.agreeing) = (Some(Slot(1999)), 2),
+        &[C::Partition],
+    ),
+    (
+        "heard again, and a block of after the cut is proven that is not here",
+        |i| (i.cut_off, i.target) = (Some(Slot(1999)), Some(block(1001, 2000))),
+        &[],
+    ),
     ("cut off", |i| (i.reachable, i.heard) = (0, 0), &[C::Federation, C::Partition]),
     // the signing record
     ("never signed", |i| i.last_signed = None, &[]),
@@ -214,6 +236,13 @@ fn the_report_is_readable() {
     (input.heard, input.last_signed) = (1, None);
     let text = decide(&input).to_string();
     assert_eq!(text, "closed: partition is 1 other authorities heard lately, required at least 3");
+    (input.heard, input.cut_off) = (3, Some(Slot(1999)));
+    assert_eq!(
+        decide(&input).to_string(),
+        "closed: partition is 3 other authorities heard lately; no block is known from after slot 1999, until which we were cut off, \
+         required at least 3, and a later block, or a quorum that knows nothing better"
+    );
+    input.heard = 1;
     input.activity = Activity::Paused;
     let text = decide(&input).to_string();
     assert!(text.starts_with("closed: running is paused, required running; partition is 1"), "{text}");

@@ -110,6 +110,8 @@ pub struct SyncMachine {
     config: Config,
     federation: Federation,
     authorities: Authorities,
+    /// The last slot in which too few of them were heard for a quorum, until something is known of after it.
+    cut_off: Option<Slot>,
     peers: Peers,
     leases: Leases,
     targets: Targets,
@@ -156,6 +158,7 @@ impl SyncMachine {
             config,
             federation: Federation::default(),
             authorities: Authorities::default(),
+            cut_off: None,
             peers: Peers::new(),
             leases: Leases::default(),
             targets: Targets::default(),
@@ -217,7 +220,7 @@ impl SyncMachine {
             Event::Imported { batch, tip, took } => self.on_imported(now, batch, (tip, took)),
             Event::ImportFailed { batch, failure } => self.on_import_failed(now, batch, failure),
             Event::TipChanged(tip) => self.on_tip_changed(now, tip),
-            Event::FederationChanged(federation) => self.on_federation_changed(federation),
+            Event::FederationChanged(federation) => self.on_federation_changed(now, federation),
             Event::AuthorityHeard { authority } => self.authorities.hear(now, authority),
             Event::AuthorityReport { round, authority, slot } => {
                 self.authorities.report(now, round, authority, slot)

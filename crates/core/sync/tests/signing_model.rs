@@ -212,6 +212,7 @@ impl Model {
             federation: Federation::new(4, true),
             reachable: there,
             heard: there,
+            cut_off: None,
             agreeing: 0,
         }
     }

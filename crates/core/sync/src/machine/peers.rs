@@ -90,10 +90,11 @@ impl SyncMachine {
         }
     }
 
-    pub(super) fn on_federation_changed(&mut self, federation: Federation) {
+    pub(super) fn on_federation_changed(&mut self, now: Moment, federation: Federation) {
         // Also where the new set is as large as the old one: its places mean other authorities.
         self.federation = federation;
         self.authorities.reset();
+        self.note_cut(now);
     }
 
     /// Tells people when the target is another one.

@@ -27,12 +27,24 @@ impl SyncMachine {
         self.blame.refresh(now, self.peers.len());
         self.tell_suspicion(before);
         self.recover_lost_batches(now);
+        self.note_cut(now);
         if self.is_active() {
             self.ask_statuses(now);
             self.ask_reports(now);
             self.watch_progress(now);
         }
         self.watch_gate(now);
+    }
+
+    /// With too few others heard for a quorum we are cut off: they may go on without us, and what we know grows old from now on. It is over once we
+    /// know something of after it; that they stood still, too, which they say only while they are asked.
+    pub(super) fn note_cut(&mut self, now: Moment) {
+        let input = self.gate_input(now, self.clock, None);
+        if input.heard < input.federation.others_needed() {
+            self.cut_off = Some(self.clock);
+        } else if input.is_since_cut() {
+            self.cut_off = None;
+        }
     }
 
     /// Tells when the gate opens or closes. Paused and stopped it closes as well.
@@ -58,7 +70,9 @@ impl SyncMachine {
         let input = self.gate_input(now, self.clock, None);
         // Asked before the evidence is too old, so that a network that stands still does not look unknown in between.
         let is_aging = self.clock.ahead_of(input.best().slot) > FRESH_SLOTS / 2;
-        let is_useful = is_aging || matches!(input.evidence(), Evidence::None | Evidence::Genesis);
+        let is_useful = is_aging
+            || !input.is_since_cut()
+            || matches!(input.evidence(), Evidence::None | Evidence::Genesis);
         if is_useful
             && input.evidence() != Evidence::Alone
             && input.best() == input.head

@@ -95,6 +95,7 @@ impl SyncMachine {
             federation: self.federation,
             reachable: count(&heard.union(&connected).copied().collect()),
             heard: count(&heard),
+            cut_off: self.cut_off,
             agreeing: count(&agreeing),
         }
     }

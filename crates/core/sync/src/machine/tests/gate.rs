@@ -59,3 +59,42 @@ fn a_head_beyond_the_clock_is_no_target_and_no_word_about_genesis() {
     story.send(Event::PeerStatus { peer: peer(9), head: None, earliest: Height(0) });
     assert_eq!(story.machine.status(story.now).peers, 1, "a status of a stranger is ignored");
 }
+
+fn partition(story: &Story) -> (bool, String) {
+    let gate = story.machine.may_produce(story.now, story.slot, None);
+    let condition = gate.conditions.into_iter().find(|c| c.name == crate::ConditionName::Partition).unwrap();
+    (condition.holds, condition.value)
+}
+
+/// After a cut the approvals of others are heard before the blocks that were missed are known.
+#[test]
+fn after_a_cut_the_gate_waits_for_a_block_of_after_it() {
+    let blocks = chain(GENESIS, 96..=101, 1);
+    let mut story = Story::started(tip(&blocks[3], BlockRef::of(&blocks[2])));
+    let hear = |story: &mut Story| {
+        (0..3).for_each(|n| story.send(Event::AuthorityHeard { authority: AuthorityIndex(n) }))
+    };
+    story.connect(1, Some(blocks[3]));
+    hear(&mut story);
+    story.wait(1000);
+    let (open, value) = partition(&story);
+    assert!(!open, "cut off until slot 100, and the best block is of slot 99");
+    assert!(value.contains("after slot 100"), "{value}");
+    assert!(
+        story.out.iter().any(|a| matches!(a, Action::AskReports { .. })),
+        "if the others stand still, they say so"
+    );
+
+    story.slot = Slot(101);
+    story.send(Event::PeerStatus { peer: peer(1), head: Some(blocks[4]), earliest: Height(0) });
+    assert!(!partition(&story).0, "a block of the slot of the cut is none of after it");
+    story.send(Event::PeerStatus { peer: peer(1), head: Some(blocks[5]), earliest: Height(0) });
+    story.wait(0);
+    assert!(partition(&story).0);
+    story.wait(13_000);
+    assert!(partition(&story).0, "one sign of life in 14 seconds is no cut");
+    story.wait(2_000);
+    hear(&mut story);
+    story.wait(1_000);
+    assert!(!partition(&story).0, "none in 16 seconds is one");
+}

@@ -24,6 +24,8 @@ async fn the_gate_opens_with_the_last_block_and_closes_when_paused_or_signed() {
     world.peer(authority(BLOCKS, 2)).await;
     world.reaches(BLOCKS).await;
     world.until("synced", |world| world.status().mode == Mode::Synced).await;
+    // The others sign that there is nothing above.
+    world.passes(2).await;
     let report = world.sync.can_produce(world.slot()).await.unwrap();
     assert!(report.open, "{report}");
 
@@ -36,7 +38,7 @@ async fn the_gate_opens_with_the_last_block_and_closes_when_paused_or_signed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_way_to_the_federation_it_stays_closed_until_it_is_heard() {
+async fn without_a_way_to_the_federation_it_stays_closed_until_it_is_heard_and_says_what_it_knows() {
     let mut world = World::new(Setting { authority: Some(0), ..Setting::default() }).await;
     world.peer(Served::honest(BLOCKS)).await;
     world.reaches(BLOCKS).await;
@@ -55,7 +57,12 @@ async fn without_a_way_to_the_federation_it_stays_closed_until_it_is_heard() {
     assert_eq!(missing(&ask().await.unwrap()), closed, "our own voice, and one of another set");
     heard(1, SetId(0));
     world.passes(1).await;
-    assert!(ask().await.unwrap().open);
+    let report = ask().await.unwrap();
+    assert_eq!(missing(&report), [ConditionName::Partition], "heard, but it may have gone on without us");
+    world.peer(authority(BLOCKS, 1)).await;
+    world.passes(3).await;
+    let report = world.sync.can_produce(world.slot()).await.unwrap();
+    assert!(report.open, "it signed that there is nothing above: {report}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -88,7 +95,7 @@ async fn a_report_that_nobody_signed_opens_nothing_and_is_an_offence() {
     world.reaches(BLOCKS).await;
     world.passes(5).await;
     let report = world.sync.can_produce(world.slot()).await.unwrap();
-    assert_eq!(missing(&report), [ConditionName::Target]);
+    assert_eq!(missing(&report), [ConditionName::Target, ConditionName::Partition]);
     assert!(world.offences(liar).contains(&Offence::BadClaim));
 }
 
@@ -107,7 +114,7 @@ async fn the_minority_side_stops_and_goes_on_by_itself_after_the_heal() {
     let first = world.peer(authority(BLOCKS, 1)).await;
     let second = world.peer(authority(BLOCKS, 2)).await;
     world.reaches(BLOCKS).await;
-    world.passes(12).await;
+    world.passes(14).await;
     assert_eq!((world.metrics.crossed(true), world.metrics.crossed(false)), (1, 0), "open, and it held");
     assert_eq!(world.sync.get_partition().await.unwrap().side, Side::Whole);
 
@@ -121,7 +128,7 @@ async fn the_minority_side_stops_and_goes_on_by_itself_after_the_heal() {
     assert_eq!(world.metrics.crossed(false), 1);
 
     world.peer(authority(BLOCKS, 1)).await;
-    world.passes(12).await;
+    world.passes(14).await;
     let view = world.sync.get_partition().await.unwrap();
     assert_eq!((view.side, view.heads.len()), (Side::Majority, 1), "two of three are a quorum");
     assert!(world.sync.can_produce(world.slot()).await.unwrap().open);
