@@ -25,6 +25,8 @@ pub mod state_root;
 #[cfg(test)]
 mod testing;
 pub mod transaction;
+#[cfg(target_arch = "x86_64")]
+mod vectors;
 pub mod view;
 pub mod wallet;
 

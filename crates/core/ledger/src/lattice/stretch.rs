@@ -14,8 +14,8 @@ const ACCOUNT_KEY: [u8; 32] = *b"alys/state/account/1............";
 /// The numbers of an account.
 pub(super) fn stretch(element: &[u8; ELEMENT_BYTES]) -> [u16; LANES] {
     #[cfg(target_arch = "x86_64")]
-    if let Some(token) = pulp::x86::V3::try_new() {
-        return eightfold::stretch(token, element);
+    if let Some(numbers) = eightfold::stretch(element) {
+        return numbers;
     }
     one_by_one(element)
 }
@@ -32,15 +32,16 @@ fn one_by_one(element: &[u8; ELEMENT_BYTES]) -> [u16; LANES] {
     numbers
 }
 
-/// Eight compressions side by side. Everything here is inlined into one function, which is compiled for AVX2.
+/// Eight compressions side by side. Everything here is inlined into one function, which is compiled for the vector instructions.
 #[cfg(target_arch = "x86_64")]
 mod eightfold {
     use core::arch::x86_64::__m256i;
 
     use pulp::x86::V3;
-    use pulp::{NullaryFnOnce, Simd, cast, u32x8};
+    use pulp::{NullaryFnOnce, cast, u32x8};
 
     use super::{ACCOUNT_KEY, ELEMENT_BYTES, LANES};
+    use crate::vectors::vectorized;
 
     /// The initial values of BLAKE3 (section 2.2 of its paper), which are those of SHA-256.
     const INITIAL: [u32; 4] = [0x6A09_E667, 0xBB67_AE85, 0x3C6E_F372, 0xA54F_F53A];
@@ -68,8 +69,13 @@ mod eightfold {
     /// The numbers that eight compressions make.
     const NUMBERS: usize = 8 * BLOCK / 2;
 
-    pub(super) fn stretch(token: V3, element: &[u8; ELEMENT_BYTES]) -> [u16; LANES] {
-        Simd::vectorize(token, Stretch { token, element })
+    pub(super) fn stretch(element: &[u8; ELEMENT_BYTES]) -> Option<[u16; LANES]> {
+        vectorized(|token| Stretch { token, element })
+    }
+
+    #[cfg(test)]
+    pub(super) fn with_each(element: &[u8; ELEMENT_BYTES]) -> Vec<[u16; LANES]> {
+        crate::vectors::with_each(|token| Stretch { token, element })
     }
 
     struct Stretch<'a> {
@@ -185,7 +191,10 @@ mod tests {
     proptest! {
         #[test]
         fn every_processor_gets_the_numbers_of_the_library(element: [u8; ELEMENT_BYTES]) {
-            prop_assert_eq!(stretch(&element), one_by_one(&element));
+            let expected = one_by_one(&element);
+            prop_assert_eq!(stretch(&element), expected);
+            #[cfg(target_arch = "x86_64")]
+            eightfold::with_each(&element).iter().for_each(|numbers| assert_eq!(*numbers, expected));
         }
     }
 }
