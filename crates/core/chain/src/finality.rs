@@ -164,7 +164,8 @@ impl FinalityProof {
 /// With fewer than two headers.
 pub fn settle(rules: &Rules, headers: &[CertifiedHeader]) -> Result<Parent, RangeFault> {
     let (first, second) = (&headers[0].header, &headers[1].header);
-    verify::check_child(rules, first, second).map_err(|invalid| RangeFault { index: 1, invalid })?;
+    verify::check_child(rules, first.id(), first, second)
+        .map_err(|invalid| RangeFault { index: 1, invalid })?;
     Ok(Parent { header: *second, lineage: Lineage::GENESIS.advance(first) })
 }
 

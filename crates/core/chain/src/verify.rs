@@ -12,6 +12,7 @@ use crate::batch::{self, Entry, Search};
 use crate::certificate::CertifiedHeader;
 use crate::error::{Early, Invalid};
 use crate::header::Header;
+use crate::ids::BlockId;
 use crate::lineage::{Lineage, Required};
 use crate::rules::Rules;
 use crate::time::UnixMillis;
@@ -60,12 +61,13 @@ pub fn check_header(rules: &Rules, header: &Header) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// [`check_header`], and that it stands on this parent.
-///
-/// # Errors
-/// The provable fault.
-pub fn check_child(rules: &Rules, parent: &Header, header: &Header) -> Result<(), Invalid> {
-    let expected = parent.id();
+/// [`check_header`], and that it stands on this parent, whose hash is `expected`.
+pub(crate) fn check_child(
+    rules: &Rules,
+    expected: BlockId,
+    parent: &Header,
+    header: &Header,
+) -> Result<(), Invalid> {
     if header.parent != expected {
         return Err(Invalid::Parent { expected, got: header.parent });
     }
@@ -142,9 +144,11 @@ pub fn link_range(
 ) -> Result<Linked, RangeFault> {
     let mut outcome = Verified { count: 0, last: *parent, early: None };
     let mut required = Vec::with_capacity(headers.len());
+    // Each header is hashed once: its certificate has its hash when the two belong together.
+    let mut last_id = parent.header.id();
     for (index, CertifiedHeader { header, certificate }) in headers.iter().enumerate() {
         let last = &outcome.last;
-        check_child(rules, &last.header, header)
+        check_child(rules, last_id, &last.header, header)
             .and_then(|()| certificate.check_subject(header))
             .map_err(|invalid| RangeFault { index, invalid })?;
         if let Err(early) = check_time(rules, header, now) {
@@ -152,7 +156,7 @@ pub fn link_range(
             break;
         }
         required.push(last.required(rules, header));
-        outcome.last = last.child(*header);
+        (last_id, outcome.last) = (certificate.block, last.child(*header));
         outcome.count = index + 1;
     }
     Ok(Linked { outcome, required })

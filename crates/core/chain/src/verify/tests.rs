@@ -16,7 +16,7 @@ fn a_child_keeps_every_rule_of_its_place() {
     let world = world(3);
     let parent = world.chain([1, 2, 5])[2].header;
     let good = world.header(&parent, 6);
-    let check = |header: Header| check_child(&world.rules, &parent, &header);
+    let check = |header: Header| check_child(&world.rules, parent.id(), &parent, &header);
     assert_eq!(check(good), Ok(()));
     let fault = Invalid::Parent { expected: parent.id(), got: BlockId([1; 32]) };
     assert_eq!(check(Header { parent: BlockId([1; 32]), ..good }), Err(fault));

@@ -76,7 +76,7 @@ impl Tree {
                 return Err(TreeRefusal::TooManyBlocks);
             }
         }
-        self.add_header(header, None)
+        self.add_header(block, header, None)
     }
 
     /// A verified certificate, with or without its header being here. Several of one block are the same fact.
@@ -120,7 +120,7 @@ impl Tree {
         if self.header(block).is_some() || block == self.nodes.anchor.tip.id {
             return self.insert_certificate(certificate);
         }
-        self.add_header(header, Some(certificate))
+        self.add_header(block, header, Some(certificate))
     }
 
     /// A verified approval, before or after its block. `now` is the current slot.
@@ -220,10 +220,10 @@ impl Tree {
     /// Links a header to its parent, with all that waited for it, or keeps it until the parent comes.
     fn add_header(
         &mut self,
+        block: BlockId,
         header: &Header,
         certificate: Option<&Certificate>,
     ) -> Result<Changed, TreeRefusal> {
-        let block = header.id();
         self.above_final(header.slot, header.height)?;
         self.fits(header)?;
         if self.nodes.place(header.parent).is_none() {
