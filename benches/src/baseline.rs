@@ -58,7 +58,7 @@ async fn fetch_one(
 ) -> Result<()> {
     let CertifiedHeader { header, certificate } = client.header(height).await?;
     let rules = chain.network().rules.clone();
-    verify::check_child(&rules, &parent.header, &header)?;
+    verify::check_child(&rules, parent.header.id(), &parent.header, &header)?;
     certificate.check_subject(&header)?;
     certificate.verify(&rules, parent.required(&rules, &header))?;
     let body = client.body(certificate.block).await?;

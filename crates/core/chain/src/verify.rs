@@ -61,8 +61,11 @@ pub fn check_header(rules: &Rules, header: &Header) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// [`check_header`], and that it stands on this parent, whose hash is `expected`.
-pub(crate) fn check_child(
+/// [`check_header`], and that it stands on this parent, whose hash is `expected`: who checks many knows it from the one before.
+///
+/// # Errors
+/// The provable fault.
+pub fn check_child(
     rules: &Rules,
     expected: BlockId,
     parent: &Header,
