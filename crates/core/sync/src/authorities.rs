@@ -1,7 +1,7 @@
 //! What sync knows of the other authorities: who lives, and what they have signed about their heads.
 //!
-//! - **Owns**: when each authority was heard last; the reports of the present round.
-//! - **In**: verified signs of life, verified reports. **Out**: counts for the gate.
+//! - **Owns**: when each authority was heard last; until when we were cut off from them; the reports of the present round.
+//! - **In**: verified signs of life, verified reports. **Out**: counts and the end of the last cut, for the gate.
 //! - **On failure**: what is old does not count.
 
 use core::time::Duration;
@@ -21,6 +21,9 @@ const ROUND_EVERY: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug, Default)]
 pub struct Authorities {
     heard: BTreeMap<AuthorityIndex, Moment>,
+    /// When it was last looked whether we are cut off.
+    looked: Moment,
+    cut_off: Option<Slot>,
     round: u64,
     asked: Option<Moment>,
     reports: BTreeMap<AuthorityIndex, (Moment, Slot)>,
@@ -64,6 +67,25 @@ impl Authorities {
         recent.map(|(&authority, _)| authority).collect()
     }
 
+    /// Looks whether enough others are heard. With too few of them we are cut off: they may go on without us, and what we know grows old from now on.
+    pub fn look(&mut self, now: Moment, slot: Slot, needed: u8) {
+        self.cut_off =
+            if self.heard(now).len() < usize::from(needed) { Some(slot) } else { self.cut_off(now, slot) };
+        self.looked = now;
+    }
+
+    /// The last slot in which too few were heard; `None` once something is known of after it. In `slot`, if nobody has looked for longer than a sign of
+    /// life counts: what has waited for a process that was stopped is heard before what it has missed is known.
+    #[must_use]
+    pub fn cut_off(&self, now: Moment, slot: Slot) -> Option<Slot> {
+        if now.since(self.looked) < HEARD_FOR { self.cut_off } else { Some(slot) }
+    }
+
+    /// Something is known of after the cut.
+    pub const fn end_cut(&mut self) {
+        self.cut_off = None;
+    }
+
     /// Who reported lately that it knows nothing above `head`.
     #[must_use]
     pub fn agreeing(&self, now: Moment, head: Slot) -> BTreeSet<AuthorityIndex> {
@@ -92,6 +114,22 @@ mod tests {
         assert_eq!(authorities.heard(at(15)), BTreeSet::from([B]));
         authorities.reset();
         assert!(authorities.heard(at(15)).is_empty());
+    }
+
+    #[test]
+    fn a_cut_lasts_until_its_end_is_told_and_so_does_a_time_without_a_look() {
+        let mut authorities = Authorities::default();
+        authorities.look(at(1), Slot(1), 1);
+        authorities.hear(at(2), A);
+        assert_eq!(authorities.cut_off(at(2), Slot(2)), Some(Slot(1)));
+        authorities.look(at(3), Slot(2), 1);
+        assert_eq!(authorities.cut_off(at(3), Slot(2)), Some(Slot(1)), "heard again");
+        authorities.end_cut();
+        assert_eq!(authorities.cut_off(at(17), Slot(9)), None);
+        assert_eq!(authorities.cut_off(at(18), Slot(9)), Some(Slot(9)), "nobody has looked for 15 seconds");
+        authorities.hear(at(18), A);
+        authorities.look(at(18), Slot(9), 1);
+        assert_eq!(authorities.cut_off(at(19), Slot(10)), Some(Slot(9)));
     }
 
     #[test]

@@ -110,8 +110,6 @@ pub struct SyncMachine {
     config: Config,
     federation: Federation,
     authorities: Authorities,
-    /// The last slot in which too few of them were heard for a quorum, until something is known of after it.
-    cut_off: Option<Slot>,
     peers: Peers,
     leases: Leases,
     targets: Targets,
@@ -158,7 +156,6 @@ impl SyncMachine {
             config,
             federation: Federation::default(),
             authorities: Authorities::default(),
-            cut_off: None,
             peers: Peers::new(),
             leases: Leases::default(),
             targets: Targets::default(),

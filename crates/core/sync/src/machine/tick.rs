@@ -36,14 +36,12 @@ impl SyncMachine {
         self.watch_gate(now);
     }
 
-    /// With too few others heard for a quorum we are cut off: they may go on without us, and what we know grows old from now on. It is over once we
-    /// know something of after it; that they stood still, too, which they say only while they are asked.
+    /// Looks whether we are cut off from the others. A cut is over once something is known of after it: also that they stood still, too, which they
+    /// say only while they are asked.
     pub(super) fn note_cut(&mut self, now: Moment) {
-        let input = self.gate_input(now, self.clock, None);
-        if input.heard < input.federation.others_needed() {
-            self.cut_off = Some(self.clock);
-        } else if input.is_since_cut() {
-            self.cut_off = None;
+        self.authorities.look(now, self.clock, self.federation.others_needed());
+        if self.gate_input(now, self.clock, None).is_since_cut() {
+            self.authorities.end_cut();
         }
     }
 

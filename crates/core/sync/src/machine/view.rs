@@ -95,7 +95,7 @@ impl SyncMachine {
             federation: self.federation,
             reachable: count(&heard.union(&connected).copied().collect()),
             heard: count(&heard),
-            cut_off: self.cut_off,
+            cut_off: self.authorities.cut_off(now, slot),
             agreeing: count(&agreeing),
         }
     }

@@ -98,3 +98,29 @@ fn after_a_cut_the_gate_waits_for_a_block_of_after_it() {
     story.wait(1_000);
     assert!(!partition(&story).0, "none in 16 seconds is one");
 }
+
+/// What has waited in the sockets of a process that was stopped is heard before its next tick.
+#[test]
+fn a_process_that_was_stopped_was_cut_off() {
+    let blocks = chain(GENESIS, 96..=121, 1);
+    let mut story = Story::started(tip(&blocks[4], BlockRef::of(&blocks[3])));
+    let hear = |story: &mut Story| {
+        (0..3).for_each(|n| story.send(Event::AuthorityHeard { authority: AuthorityIndex(n) }))
+    };
+    hear(&mut story);
+    story.slot = Slot(101);
+    story.connect(1, Some(blocks[5]));
+    story.wait(0);
+    assert!(partition(&story).0, "a block of slot 101, cut off until slot 100");
+
+    story.now = story.now.after(Duration::from_secs(40));
+    story.slot = Slot(121);
+    hear(&mut story);
+    assert!(!partition(&story).0, "before the tick");
+    story.wait(0);
+    assert!(!partition(&story).0, "and behind it");
+    story.send(Event::PeerStatus { peer: peer(1), head: Some(blocks[25]), earliest: Height(0) });
+    story.slot = Slot(122);
+    story.wait(1_000);
+    assert!(!partition(&story).0, "a block of the slot of the return may be what waited as well");
+}
